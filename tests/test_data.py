@@ -1,0 +1,210 @@
+"Data: batches, splits, and everything that can go wrong between a mirror and a disk."
+import gzip
+import hashlib
+import http.server
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import d2lcnn.data as D
+
+
+def idx(*shape, seed=0, high=256):
+    g = torch.Generator().manual_seed(seed)
+    body = torch.randint(0, high, shape, generator=g, dtype=torch.uint8)
+    return b'\0\0\x08' + bytes([len(shape)]) + struct.pack(f'>{len(shape)}I', *shape) + body.numpy().tobytes()
+
+
+TINY = {'train-images-idx3-ubyte': idx(40, 28, 28), 'train-labels-idx1-ubyte': idx(40, high=10),
+        't10k-images-idx3-ubyte': idx(12, 28, 28, seed=1), 't10k-labels-idx1-ubyte': idx(12, seed=1, high=10)}
+PACKED = {f'{n}.gz': gzip.compress(b, mtime=0) for n, b in TINY.items()}
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    "Mirrors on this machine: /good/, /bad/ (wrong bytes), /half/ (breaks off), /slow/, /none/ (404). `.asked` lists the downloads."
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self): self.answer(False)
+        def do_GET(self): asked.append(self.path); self.answer(True)
+        def log_message(self, *_): pass
+
+        def answer(self, body):
+            _, kind, name = self.path.split('/')
+            data = PACKED.get(name, b'')
+            if kind == 'none': return self.send_error(404)
+            if kind == 'bad': data = data[:-1] + b'!'
+            if kind == 'slow' and body: time.sleep(.3)
+            self.send_response(200); self.send_header('Content-Length', str(len(data))); self.end_headers()
+            if body: self.wfile.write(data[:len(data) // 2] if kind == 'half' else data)
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    from torchvision.datasets import FashionMNIST
+    resources = [(n, hashlib.md5(b).hexdigest()) for n, b in PACKED.items()]
+    monkeypatch.setattr(FashionMNIST, 'resources', resources)
+    monkeypatch.delenv('D2LCNN_OFFLINE', raising=False)
+
+    def use(*kinds):
+        urls = tuple(f'http://127.0.0.1:{server.server_port}/{k}/' for k in kinds)
+        monkeypatch.setitem(D.SETS, 'fashion_mnist', (*D.SETS['fashion_mnist'][:2], urls))
+        return urls
+    use.asked, use.resources = asked, resources
+    yield use
+    server.shutdown(); server.server_close()
+
+
+def files(root): return sorted(p.relative_to(root).as_posix() for p in Path(root).rglob('*') if p.is_file() and p.name != '.d2lcnn.lock')
+WHOLE = sorted(f'FashionMNIST/raw/{n}' for n in TINY)
+
+
+def test_download_then_read(mirror, tmp_path):
+    mirror('good')
+    train, valid, test = D.fashion_mnist(root=tmp_path, valid=8, batch_size=16, device='cpu')
+    assert (train.n, valid.n, test.n) == (32, 8, 12) and files(tmp_path) == WHOLE
+    assert {p: (tmp_path / 'FashionMNIST/raw' / p).read_bytes() for p in TINY} == TINY
+    asked = len(mirror.asked)
+    D.fashion_mnist(root=tmp_path, valid=8, device='cpu')
+    assert len(mirror.asked) == asked == 8  # nothing is downloaded again (torchvision asks for each file twice: where is it, then get it)
+
+
+@pytest.mark.parametrize('kinds', [('none', 'good'), ('bad', 'good'), ('half', 'good'), ('none', 'bad', 'half', 'good')])
+def test_next_mirror_takes_over(mirror, tmp_path, kinds):
+    mirror(*kinds)
+    D.fetch(root=tmp_path)
+    assert files(tmp_path) == WHOLE and D.check_files('fashion_mnist', tmp_path)
+
+
+@pytest.mark.parametrize('kinds', [('none',), ('bad',), ('half', 'none')])
+def test_no_mirror_leaves_nothing_behind(mirror, tmp_path, kinds):
+    urls = mirror(*kinds)
+    with pytest.raises(D.DataUnavailable) as e: D.fashion_mnist(root=tmp_path)
+    for words in (*urls, str(tmp_path), 'd2lcnn data fetch fashion_mnist', 'D2LCNN_DATA', 'digits()'): assert words in str(e.value)
+    assert files(tmp_path) == [] and not list(tmp_path.glob('.download-*'))
+
+
+def test_leftovers_of_a_killed_process_go(mirror, tmp_path):
+    mirror('good'); (tmp_path / '.download-dead').mkdir(); (tmp_path / '.download-dead' / 'half').write_bytes(b'x')
+    D.fetch(root=tmp_path)
+    assert files(tmp_path) == WHOLE
+
+
+def test_several_processes_download_once(mirror, tmp_path):
+    url, = mirror('slow')
+    script = f'''
+import d2lcnn.data as D
+from torchvision.datasets import FashionMNIST
+FashionMNIST.resources = {mirror.resources!r}
+D.SETS['fashion_mnist'] = (*D.SETS['fashion_mnist'][:2], ({url!r},))
+print(D.fashion_mnist(root={str(tmp_path)!r}, valid=8, device='cpu'))
+'''
+    ps = [subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for p in ps:
+        out, err = p.communicate(timeout=120)
+        assert p.returncode == 0 and '32 train, 8 valid, 12 test' in out, err
+    assert len(mirror.asked) == 8 and files(tmp_path) == WHOLE
+
+
+@pytest.mark.parametrize('damage, words', [
+    (lambda b: b[:1000], '1,000 bytes, but its header announces 31,376'), (lambda b: b + b'x', '31,377 bytes'),
+    (lambda b: b'<html>not here</html>', 'not an idx file'), (lambda b: b'', 'not an idx file')])
+def test_damaged_file(mirror, tmp_path, damage, words):
+    mirror('good'); D.fetch(root=tmp_path)
+    path = tmp_path / 'FashionMNIST/raw/train-images-idx3-ubyte'; path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError) as e: D.fashion_mnist(root=tmp_path, valid=8)
+    assert words in str(e.value) and str(path) in str(e.value) and 'd2lcnn data fetch' in str(e.value)
+    D.fetch(root=tmp_path)  # the way out the message names
+    assert path.read_bytes() == TINY[path.name]
+
+
+def test_files_that_do_not_belong_together(mirror, tmp_path):
+    mirror('good'); D.fetch(root=tmp_path)
+    (tmp_path / 'FashionMNIST/raw/train-labels-idx1-ubyte').write_bytes(idx(39))
+    with pytest.raises(ValueError, match='do not belong together'): D.fashion_mnist(root=tmp_path)
+
+
+def test_unwritable_root(mirror, tmp_path):
+    mirror('good'); (tmp_path / 'file').write_text('in the way')
+    with pytest.raises(D.DataUnavailable, match='cannot write to') as e: D.fashion_mnist(root=tmp_path / 'file' / 'below')
+    assert 'D2LCNN_DATA' in str(e.value) and (tmp_path / 'file').read_text() == 'in the way' and not mirror.asked
+
+
+@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='root may write everywhere')
+def test_read_only_root(mirror, tmp_path):
+    mirror('good'); tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(D.DataUnavailable, match='cannot write to'): D.fashion_mnist(root=tmp_path)
+    finally: tmp_path.chmod(0o700)
+
+
+def test_offline_falls_back_and_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv('D2LCNN_OFFLINE', '1')
+    with pytest.raises(D.DataUnavailable, match='D2LCNN_OFFLINE'): D.fashion_mnist(root=tmp_path / 'none')
+    data = D.load_data('fashion_mnist', root=tmp_path / 'none', batch_size=64, size=32, device='cpu')
+    assert data.name == 'digits' and next(iter(data.train))[0].shape == (64, 1, 32, 32)
+    assert "1,797 handwritten digits" in capsys.readouterr().out and not (tmp_path / 'none').exists()
+
+
+def test_unknown_set():
+    with pytest.raises(ValueError, match="no data set 'cifar'; there are fashion_mnist, mnist, digits"): D.load_data('cifar')
+
+
+@pytest.mark.parametrize('wrong, words', [
+    (dict(batch_size=0), 'batch_size must be a whole number from 1 on, not 0'), (dict(size=2.5), 'size'), (dict(size=0), 'size'),
+    (dict(valid=1437), 'valid must be a whole number from 0 to 1,436, not 1437'), (dict(valid=-1), 'valid'), (dict(limit=0), 'limit'), (dict(seed='a'), 'seed')])
+def test_bad_arguments(wrong, words):
+    with pytest.raises(ValueError) as e: D.digits(**wrong)
+    assert words in str(e.value)
+
+
+def test_splits_are_disjoint_and_fixed():
+    a, b = D.digits(seed=0, device='cpu'), D.digits(seed=5, device='cpu')
+    assert not set(a.train.rows.tolist()) & set(a.valid.rows.tolist()) and a.train.n + a.valid.n == 1437
+    assert_close(a.valid.rows, b.valid.rows)  # the same pictures for every seed
+    assert a.train.images is a.valid.images and a.train.images.dtype == torch.uint8  # held once
+    ya, yb = next(iter(a.train))[1], next(iter(b.train))[1]
+    assert not torch.equal(ya, yb)
+
+
+def test_limit_and_no_validation():
+    train, valid, test = D.digits(limit=50, valid=0, batch_size=20, device='cpu')
+    assert (train.n, valid.n, test.n, len(train), len(valid)) == (50, 0, 50, 3, 0) and list(valid) == []
+    assert [len(y) for _, y in train] == [20, 20, 10]
+
+
+def test_normalize():
+    data = D.digits(normalize=True, valid=0, batch_size=2000, size=8, device='cpu')
+    X, _ = next(iter(data.train))
+    assert abs(X.mean()) < .02 and abs(X.std() - 1) < .02
+    X2, _ = D.digits(normalize=(.5, .25), device='cpu').train.first(5); X3, _ = D.digits(device='cpu').train.first(5)
+    assert_close(X2, (X3 - .5) / .25)
+
+
+@pytest.mark.parametrize('size', [28, 32, 96, 224, 17])
+def test_pixels_equal_torchvisions(size):
+    from PIL import Image
+    from torchvision import transforms
+    images = torch.randint(0, 256, (6, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(size))
+    T = transforms.Compose([transforms.Resize(size), transforms.ToTensor()])
+    theirs = torch.stack([T(Image.fromarray(i.numpy())) for i in images])
+    assert_close(D.resize(images, size) / 255, theirs, rtol=0, atol=1.001 / 255)
+
+
+def test_torchvision_reads_the_same_folder():
+    from torchvision.datasets import FashionMNIST
+    try: here = D.check_files('fashion_mnist')
+    except ValueError: here = False
+    if not here: pytest.skip(f'Fashion-MNIST is not in {D.data_root()}')
+    train, valid, test = D.fashion_mnist(device='cpu')
+    theirs = FashionMNIST(D.data_root(), train=True)
+    assert (train.n, valid.n, test.n) == (55_000, 5_000, 10_000) and train.classes == theirs.classes
+    assert_close(train.images, theirs.data); assert_close(train.labels, theirs.targets)
