@@ -37,7 +37,7 @@ def find_chapters(
         found += [h for h in hits if h not in found]
     return sorted(found) if wanted else all_
 
-# %% ../nbs/kit/cli.ipynb #ba945254
+# %% ../nbs/kit/cli.ipynb #902ae6af
 class _Line:
     "One line of progress: redrawn in place on a terminal, printed once per chapter elsewhere."
     def __init__(self, name, total): self.name, self.total, self.start, self.tty = name, total, time.time(), sys.stdout.isatty()
@@ -57,7 +57,7 @@ def _test_accs(nb):
     texts = [''.join(o.get('text', '')) for c in nb.cells if c.cell_type == 'code' for o in c.outputs if o.output_type == 'stream']
     return [float(x) for t in texts for x in re.findall(r'test acc (\d\.\d+)', t)]
 
-
+# %% ../nbs/kit/cli.ipynb #4806ab40
 def run_chapter(
     path,  # of a notebook
     out=None,  # folder for the notebook with its outputs; None: they are not kept
@@ -95,7 +95,7 @@ def run_chapter(
     if out is not None: _write_notebook(nb, Path(out) / path.name)
     return result
 
-
+# %% ../nbs/kit/cli.ipynb #0e0c1448
 def _indent(text): return '\n'.join('    | ' + l for l in text.splitlines()[:30])
 
 
@@ -107,7 +107,7 @@ def _write_notebook(nb, path):
     try: nbformat.write(nb, tmp); os.replace(tmp, path)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../nbs/kit/cli.ipynb #61df9ec7
+# %% ../nbs/kit/cli.ipynb #6cf75c76
 def prepare_data():
     "Have Fashion-MNIST and MNIST ready if that is possible; the line that says what the chapters will use."
     from d2lcnn.data import DataUnavailable, SETS, data_root, fetch
@@ -130,7 +130,7 @@ def _table(results, wanted=None):
     bar = '-' * max(map(len, lines))
     return '\n'.join([lines[0], bar, *lines[1:-1], bar, lines[-1]])
 
-
+# %% ../nbs/kit/cli.ipynb #88198409
 def cmd_run(args):
     from importlib.util import find_spec
     if gone := [m for m in ('nbclient', 'ipykernel') if find_spec(m) is None]:
@@ -153,9 +153,9 @@ def cmd_run(args):
     if stopped: print('interrupted', file=sys.stderr)
     return 130 if stopped else int(not all(r['ok'] for r in results))
 
-# %% ../nbs/kit/cli.ipynb #3aa6b022
+# %% ../nbs/kit/cli.ipynb #3042b120
 def cmd_data(args):
-    from d2lcnn.data import SETS, check_files, data_root, fetch, raw_folder
+    from d2lcnn.data import SETS, check_files, fetch, raw_folder
     if args.action == 'fetch':
         for name in args.names or SETS: print(f'{SETS[name][0]}: {fetch(name)}')
         return 0

@@ -89,7 +89,7 @@ def check_files(name, root=None) -> bool:
         if len(images) != 3 or images[:1] != labels: raise ValueError(f'{raw}: the {split} files hold {images} images and {labels} labels; they do not belong together')
     return True
 
-# %% ../nbs/kit/data.ipynb #934d9b46
+# %% ../nbs/kit/data.ipynb #a3cf0d41
 @contextmanager
 def _timeout(seconds):  # urllib waits for ever by default
     before = socket.getdefaulttimeout(); socket.setdefaulttimeout(seconds)
@@ -100,7 +100,7 @@ def _timeout(seconds):  # urllib waits for ever by default
 def _from_mirrors(name, tmp):
     "Download into `tmp` from the first mirror that has the whole set; the reasons of the others, if none has."
     from torchvision import datasets
-    title, cls, mirrors = _entry(name)
+    _, cls, mirrors = _entry(name)
     cls, errors = getattr(datasets, cls), []
     for mirror in mirrors:
         try:
@@ -110,7 +110,7 @@ def _from_mirrors(name, tmp):
             errors.append(f'{mirror}: {str(e).strip().splitlines()[-1] if str(e).strip() else type(e).__name__}')
     return errors
 
-# %% ../nbs/kit/data.ipynb #6c34f6e6
+# %% ../nbs/kit/data.ipynb #84eebef8
 def fetch(
     name=FASHION,  # 'fashion_mnist' or 'mnist'
     root=None,  # see `data_root`
@@ -120,7 +120,7 @@ def fetch(
     Damaged files are replaced. Raises `DataUnavailable` with the places and the ways out when no mirror answers, when
     `root` cannot be written to, or when `D2LCNN_OFFLINE` is set."""
     from filelock import FileLock
-    root, raw, title = data_root(root), raw_folder(name, root), _entry(name)[0]
+    root, raw = data_root(root), raw_folder(name, root)
 
     def there():
         try: return check_files(name, root)
@@ -140,7 +140,7 @@ def fetch(
         raise DataUnavailable(_no_data(name, root, [f'cannot write to {root}: {e.strerror or e}'])) from None
     return raw
 
-
+# %% ../nbs/kit/data.ipynb #9604299a
 def _no_data(name, root, reasons):
     title, cls, _ = _entry(name)
     return (f'{title} is not in {data_root(root)} and could not be downloaded:\n' + '\n'.join(f'  - {r}' for r in reasons) +
@@ -255,10 +255,10 @@ def _data(title, images, labels, test_images, test_labels, classes, *, batch_siz
     return Data(title, split(images, labels, rows[valid:], shuffle=True, seed=seed), split(images, labels, rows[:valid]),
                 split(test_images, test_labels, torch.arange(len(test_images))))
 
-# %% ../nbs/kit/data.ipynb #4c46a441
+# %% ../nbs/kit/data.ipynb #ea43142b
 def _official(name, root, **kwargs):
     from torchvision import datasets
-    title, cls, _ = _entry(name); raw = raw_folder(name, root)
+    title, cls, _ = _entry(name)
     try: there = check_files(name, root)
     except ValueError as e: raise ValueError(f'{e}; {MENDS.format(name=name)}') from None
     if not there: fetch(name, root)

@@ -6,8 +6,8 @@
 __all__ = ['BUDGETS', 'budget_name', 'budget', 'xavier', 'train_epoch', 'mode', 'Scores', 'evaluate', 'predict',
            'confusion_matrix', 'History', 'TrainingDiverged', 'fit', 'save', 'load', 'try_gpu']
 
-# %% ../nbs/kit/train.ipynb #0531b04f
-import base64, html, io, json, math, os, sys, time
+# %% ../nbs/kit/train.ipynb #d0ea57f0
+import base64, html, io, math, os, sys, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .data import Batches, try_gpu
+from .data import try_gpu
 
 # %% ../nbs/kit/train.ipynb #0b72b95e
 _all_ = ['try_gpu']
@@ -175,7 +175,7 @@ class History:
         from d2lcnn.plot import plot_history
         return plot_history(self, **kwargs)
 
-# %% ../nbs/kit/train.ipynb #ea367706
+# %% ../nbs/kit/train.ipynb #fe7da0bc
 def _in_notebook():
     try: return 'IPKernelApp' in get_ipython().config
     except NameError: return False
@@ -188,7 +188,7 @@ def _png(history):
     out = io.BytesIO(); fig.savefig(out, format='png', dpi=144, facecolor='white')
     return base64.b64encode(out.getvalue()).decode(), [int(72 * s) for s in fig.get_size_inches()]
 
-
+# %% ../nbs/kit/train.ipynb #5159235d
 class _NotebookBar:
     def __init__(self, epochs, steps):
         from IPython.display import display
@@ -213,7 +213,7 @@ class _NotebookBar:
         data, (w, h) = _png(history)
         self.out.update({'image/png': data, 'text/plain': '<training curves>'}, raw=True, metadata={'image/png': {'width': w, 'height': h}})
 
-
+# %% ../nbs/kit/train.ipynb #042be185
 class _TerminalBar:
     def __init__(self, epochs, steps):
         from tqdm import tqdm
@@ -308,7 +308,7 @@ def fit(
     if verbose: print(history)
     return history
 
-# %% ../nbs/kit/train.ipynb #b29ea4be
+# %% ../nbs/kit/train.ipynb #2ddef969
 def _check(train, epochs, lr, patience):
     if not isinstance(epochs, int) or epochs < 0: raise ValueError(f'epochs must be a whole number from 0 on, not {epochs!r}')
     if not isinstance(lr, (int, float)) or not lr > 0: raise ValueError(f'lr, the learning rate, must be above 0, not {lr!r}')
@@ -322,7 +322,7 @@ def _moved(batches, device, channels_last=False):
     layout = {'memory_format': torch.channels_last} if channels_last else {}
     for X, y in batches: yield X.to(device, **layout), y.to(device)
 
-
+# %% ../nbs/kit/train.ipynb #132ff966
 def _keep(history, losses, correct, sizes, scores, seconds):
     n = sum(sizes); loss = sum(l * size for l, size in zip(losses, sizes)) / n
     for name, value in dict(loss=loss, train_acc=correct / n, valid_loss=scores.loss, valid_acc=scores.acc, seconds=seconds).items():
@@ -343,7 +343,7 @@ def _device_name(device):
 def _versions():
     return {'python': sys.version.split()[0], 'torch': str(torch.__version__)}
 
-
+# %% ../nbs/kit/train.ipynb #9983a884
 @contextmanager
 def _rng_kept(device):
     "The reader's own random numbers go on as if nothing had been trained."
@@ -365,7 +365,7 @@ class _Best:
         if hasattr(self, 'state'): self.net.load_state_dict(self.state)
         return True
 
-# %% ../nbs/kit/train.ipynb #a9318432
+# %% ../nbs/kit/train.ipynb #e5ea9bb7
 @contextmanager
 def _atomic(path):
     path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
@@ -373,7 +373,7 @@ def _atomic(path):
     try: yield tmp; os.replace(tmp, path)
     finally: tmp.unlink(missing_ok=True)
 
-
+# %% ../nbs/kit/train.ipynb #16452553
 def save(
     net: nn.Module,
     path,  # usually ends in .safetensors
@@ -384,7 +384,7 @@ def save(
     with _atomic(path) as tmp: save_model(net, str(tmp), {k: str(v) for k, v in metadata.items()} or None)
     return Path(path)
 
-
+# %% ../nbs/kit/train.ipynb #370caf65
 def load(
     net: nn.Module,  # changed in place; must have the saved network's layers
     path,

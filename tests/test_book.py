@@ -52,7 +52,7 @@ def copy(tmp_path_factory):
 @pytest.mark.parametrize('command, where', [('nbdev_export', 'd2lcnn'), ('nbdev_clean', 'nbs')])
 def test_gate(copy, command, where):
     "The committed files are what the command gives."
-    code = f'from nbdev.{"export" if command == "nbdev_export" else "clean"} import {command}; {command}()'
+    code = f'from nbdev.{"doclinks" if command == "nbdev_export" else "clean"} import {command}; {command}()'
     done = subprocess.run([sys.executable, '-c', code], cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     diff = subprocess.run(['git', 'status', '--porcelain', '--', where, 'pyproject.toml'], cwd=copy, capture_output=True, text=True).stdout
