@@ -173,9 +173,10 @@ class Batches:
         seed=0,  # of that order
         rows=None,  # which rows of `images` belong to this split; None: all
         normalize=None,  # (mean, std) of the pixels, subtracted and divided by
+        augment=None,  # called with each batch X in [0, 1] as an epoch draws it; gives X of the same shape, altered at random
     ):
         self.images, self.labels, self.classes, self.batch_size = images, labels, list(classes), batch_size
-        self.size, self.shuffle, self.seed, self.normalize = size or images.shape[-1], shuffle, seed, normalize
+        self.size, self.shuffle, self.seed, self.normalize, self.augment = size or images.shape[-1], shuffle, seed, normalize, augment
         self.rows = torch.arange(len(images), device=images.device) if rows is None else rows.to(images.device)
         self.epoch = 0
 
@@ -188,9 +189,11 @@ class Batches:
 
     def batch(self, rows):
         "The pictures of some rows, as the network wants them, and their labels."
-        X = resize(self.images[rows], self.size).div_(255)
-        if self.normalize: X.sub_(self.normalize[0]).div_(self.normalize[1])
-        return X, self.labels[rows]
+        return self._scaled(self._pixels(rows)), self.labels[rows]
+
+    def _pixels(self, rows): return resize(self.images[rows], self.size).div_(255)
+
+    def _scaled(self, X): return X.sub(self.normalize[0]).div_(self.normalize[1]) if self.normalize else X
 
     def order(self):
         if not self.shuffle: return self.rows
@@ -199,7 +202,13 @@ class Batches:
 
     def __iter__(self):
         order = self.order(); self.epoch += 1
-        for rows in order.split(self.batch_size) if len(order) else (): yield self.batch(rows)
+        for rows in order.split(self.batch_size) if len(order) else ():
+            yield self.batch(rows) if self.augment is None else (self._scaled(self._augmented(rows)), self.labels[rows])
+
+    def _augmented(self, rows):
+        X = self._pixels(rows); Y = self.augment(X)
+        if isinstance(Y, torch.Tensor) and Y.shape == X.shape: return Y
+        raise ValueError(f'augment got pictures of shape {tuple(X.shape)} and gave {tuple(Y.shape) if isinstance(Y, torch.Tensor) else type(Y).__name__}; it must give as many, of the same size')
 
     def first(self, n=256):
         "The first `n` examples as one batch; the order of later epochs is not touched."
@@ -241,7 +250,7 @@ def _whole(name, value, low, high=None):
     if not ok: raise ValueError(f'{name} must be a whole number from {low}{f" to {high:,}" if high is not None else " on"}, not {value!r}')
 
 
-def _data(title, images, labels, test_images, test_labels, classes, *, batch_size, size, valid, limit, device, seed, normalize):
+def _data(title, images, labels, test_images, test_labels, classes, *, batch_size, size, valid, limit, device, seed, normalize, augment):
     n = len(images)
     _whole('batch_size', batch_size, 1); _whole('valid', valid, 0, n - 1); _whole('seed', seed, 0)
     if size is not None: _whole('size', size, 1, 4096)
@@ -252,7 +261,7 @@ def _data(title, images, labels, test_images, test_labels, classes, *, batch_siz
     rows = torch.randperm(n, generator=torch.Generator().manual_seed(0))  # on the CPU: the same split on every device
     images, labels, test_images, test_labels = (t.to(device) for t in (images, labels, test_images, test_labels))
     def split(X, y, rows, **kwargs): return Batches(X, y, classes, batch_size, size, rows=rows[:limit], normalize=normalize or None, **kwargs)
-    return Data(title, split(images, labels, rows[valid:], shuffle=True, seed=seed), split(images, labels, rows[:valid]),
+    return Data(title, split(images, labels, rows[valid:], shuffle=True, seed=seed, augment=augment), split(images, labels, rows[:valid]),
                 split(test_images, test_labels, torch.arange(len(test_images))))
 
 # %% ../nbs/kit/data.ipynb #ea43142b
@@ -275,24 +284,25 @@ def fashion_mnist(
     device=None,  # None: the best there is, see `try_gpu`
     seed=0,  # of the order of training batches
     normalize=False,  # True: subtract the training pixels' mean, divide by their standard deviation; or (mean, std)
+    augment=None,  # alters each training batch as it is drawn: takes and gives X (N, 1, size, size) in [0, 1]
     root=None,  # see `data_root`
 ) -> Data:
     """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): 60,000 + 10,000 pictures of clothes in ten classes, downloaded when missing.
 
     Raises `DataUnavailable` when it is neither here nor to be had, ValueError when a file is damaged or an argument out of range."""
-    return _official(FASHION, root, batch_size=batch_size, size=size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize)
+    return _official(FASHION, root, batch_size=batch_size, size=size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize, augment=augment)
 
 
-def mnist(batch_size=256, size=None, valid=5000, limit=None, device=None, seed=0, normalize=False, root=None) -> Data:
+def mnist(batch_size=256, size=None, valid=5000, limit=None, device=None, seed=0, normalize=False, augment=None, root=None) -> Data:
     "MNIST (LeCun, Cortes, Burges): 60,000 + 10,000 handwritten digits; arguments and errors as `fashion_mnist`."
-    return _official('mnist', root, batch_size=batch_size, size=size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize)
+    return _official('mnist', root, batch_size=batch_size, size=size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize, augment=augment)
 
 # %% ../nbs/kit/data.ipynb #912caa49
 def digits(
     batch_size=256,
     size=28,  # side of the pictures in pixels; the originals have 8
     valid=200,  # how many of the 1,437 training pictures to keep for validation
-    limit=None, device=None, seed=0, normalize=False,  # as `fashion_mnist`
+    limit=None, device=None, seed=0, normalize=False, augment=None,  # as `fashion_mnist`
 ) -> Data:
     "scikit-learn's 1,797 handwritten digits (Alpaydin, Kaynak 1998), 1,437 to train and 360 to test; needs no network."
     from sklearn.datasets import load_digits
@@ -301,14 +311,14 @@ def digits(
     labels = torch.from_numpy(d.target).long()
     rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)); train, test = rows[360:], rows[:360]
     return _data('digits', images[train], labels[train], images[test], labels[test], [str(i) for i in range(10)],
-                 batch_size=batch_size, size=28 if size is None else size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize)
+                 batch_size=batch_size, size=28 if size is None else size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize, augment=augment)
 
 # %% ../nbs/kit/data.ipynb #5d5237bf
 def load_data(
     name=FASHION,  # 'fashion_mnist', 'mnist' or 'digits'
     valid=None,  # None: the set's own default
     root=None,  # see `data_root`
-    **kwargs,  # as `fashion_mnist`: batch_size, size, limit, device, seed, normalize
+    **kwargs,  # as `fashion_mnist`: batch_size, size, limit, device, seed, normalize, augment
 ) -> Data:
     "A data set by name; the digits, with a line that says so, when it is neither here nor to be had."
     if valid is not None: kwargs['valid'] = valid

@@ -255,7 +255,7 @@ def fit(
     init=None,  # 'xavier', or a function that sets the weights of `net`; None: train on from where they are
     seed=0,  # of `init` and of dropout; the order of batches has the data's seed
     device=None,  # None: the data's own, else the best there is
-    patience=None,  # stop when the validation loss has not improved for so many epochs, and take the best weights back
+    patience=None,  # stop when the validation loss has not improved for so many epochs; at the end, stopped or not, the best weights are taken back
     checkpoint=None,  # a file: written after each epoch, and gone on from when it exists
     amp=False,  # bfloat16 autocast in the forward pass
     channels_last=False,  # memory layout of weights and pictures
@@ -278,11 +278,11 @@ def fit(
         net.to(device)
         if channels_last: net.to(memory_format=torch.channels_last)
         opt = optimizer(net.parameters(), lr=lr)
-        if checkpoint: _resume(checkpoint, net, opt, history)
+        kept = _resume(checkpoint, net, opt, history) if checkpoint else None
         model = torch.compile(net) if compile else net
         context = (lambda: torch.autocast(device.type, torch.bfloat16)) if amp else nullcontext
         bar = (_NotebookBar if _in_notebook() else _TerminalBar)(epochs, len(train)) if verbose else _Silent()
-        best = _Best(net, patience, history)
+        best = _Best(net, patience, history, kept)
         try:
             for epoch in range(history.epochs, epochs):
                 torch.manual_seed(1_000_003 * seed + epoch)
@@ -296,9 +296,11 @@ def fit(
                 if not all(map(math.isfinite, losses)): raise _diverged(history, epoch, losses, lr)
                 scores = evaluate(net, _moved(valid or [], device, channels_last), loss, context)
                 _keep(history, losses, correct, sizes, scores, seconds)
-                if checkpoint: _write_checkpoint(checkpoint, net, opt, history)
+                over = best.is_over(scores.loss)
+                if checkpoint: _write_checkpoint(checkpoint, net, opt, history, best.state)
                 bar.epoch(history)
-                if best.is_over(scores.loss): history.stopped = f'no better validation loss for {patience} epochs, best weights taken back'; break
+                if over: history.stopped = f'no better validation loss for {patience} epochs, best weights taken back'; break
+            best.take_back()
             test_scores = evaluate(net, _moved(test or [], device, channels_last), loss, context)
             if test: history.test_loss, history.test_acc = test_scores
         except KeyboardInterrupt:
@@ -352,18 +354,19 @@ def _rng_kept(device):
 
 class _Best:
     "Early stopping: remembers the weights with the lowest validation loss."
-    def __init__(self, net, patience, history):
-        self.net, self.patience, self.bad, self.loss = net, patience, 0, min(history.valid_loss, default=math.inf)
+    def __init__(self, net, patience, history, state=None):
+        self.net, self.patience, self.state = net, patience, state
+        self.loss = min(history.valid_loss, default=math.inf)
+        self.bad = history.epochs - 1 - history.valid_loss.index(self.loss) if history.epochs else 0
 
     def is_over(self, loss):
         if self.patience is None: return False
-        if loss < self.loss:
-            self.loss, self.bad, self.state = loss, 0, {k: v.clone() for k, v in self.net.state_dict().items()}
-            return False
-        self.bad += 1
-        if self.bad < self.patience: return False
-        if hasattr(self, 'state'): self.net.load_state_dict(self.state)
-        return True
+        if loss < self.loss: self.loss, self.bad, self.state = loss, 0, {k: v.clone() for k, v in self.net.state_dict().items()}
+        else: self.bad += 1
+        return self.bad >= self.patience
+
+    def take_back(self):
+        if self.state is not None: self.net.load_state_dict(self.state)
 
 # %% ../nbs/kit/train.ipynb #e5ea9bb7
 @contextmanager
@@ -405,12 +408,13 @@ def load(
     return net
 
 # %% ../nbs/kit/train.ipynb #498f402e
-def _write_checkpoint(path, net, opt, history):
-    with _atomic(path) as tmp: torch.save({'net': net.state_dict(), 'opt': opt.state_dict(), 'history': history.to_dict()}, tmp)
+def _write_checkpoint(path, net, opt, history, best):
+    with _atomic(path) as tmp: torch.save({'net': net.state_dict(), 'opt': opt.state_dict(), 'history': history.to_dict(), 'best': best}, tmp)
 
 
 def _resume(path, net, opt, history):
-    if not Path(path).exists(): return
+    "Go on where the file stops; gives the best weights so far, if somebody asked for them"
+    if not Path(path).exists(): return None
     state = torch.load(path, map_location=_device(net), weights_only=True)
     old, new = state['history'], history.to_dict()
     differ = [f'{k} was {old["recipe"][k]!r}, is {v!r}' for k, v in new['recipe'].items() if k != 'epochs' and old['recipe'].get(k) != v]
@@ -418,3 +422,4 @@ def _resume(path, net, opt, history):
     if differ: raise ValueError(f'{path} belongs to another run: {"; ".join(differ)}. Delete it or name another file')
     net.load_state_dict(state['net']); opt.load_state_dict(state['opt'])
     for k in ('loss', 'train_acc', 'valid_loss', 'valid_acc', 'seconds', 'batch_loss', 'examples_per_s'): setattr(history, k, old[k])
+    return state.get('best')

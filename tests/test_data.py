@@ -181,6 +181,17 @@ def test_limit_and_no_validation():
     assert [len(y) for _, y in train] == [20, 20, 10]
 
 
+def test_augment_alters_only_what_an_epoch_draws_from_training():
+    seen = []
+    def invert(X): seen.append(tuple(X.shape)); return 1 - X
+    d = digits(batch_size=100, size=8, limit=150, augment=invert, normalize=(.25, .5), device='cpu'); plain = digits(batch_size=100, size=8, limit=150, device='cpu')
+    for (X, y), (X0, y0) in zip(d.train, plain.train): assert_close(X, (1 - X0 - .25) / .5); assert_close(y, y0)
+    assert seen == [(100, 1, 8, 8), (50, 1, 8, 8)]
+    for split, other in zip(d, plain): assert_close(split.first(7)[0], (other.first(7)[0] - .25) / .5)
+    for (X, _), (X0, _) in zip(d.valid, plain.valid): assert_close(X, (X0 - .25) / .5)
+    assert len(seen) == 2
+
+
 def test_normalize():
     data = D.digits(normalize=True, valid=0, batch_size=2000, size=8, device='cpu')
     X, _ = next(iter(data.train))

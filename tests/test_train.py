@@ -96,6 +96,15 @@ def test_patience_takes_the_best_weights_back(data):
     assert math.isclose(T.evaluate(n, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
 
 
+def test_best_weights_also_when_all_epochs_run(data, tmp_path):
+    n = net(); h = fit(n, data, 12, 1.0, patience=100)
+    assert h.epochs == 12 and h.stopped is None and h.valid_loss[-1] > min(h.valid_loss), 'this run must end worse than its best'
+    assert math.isclose(T.evaluate(n, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
+    m, path, best = net(), tmp_path / 'run.pt', 1 + h.valid_loss.index(min(h.valid_loss))  # the best epoch lies before the break
+    fit(net(), data, best, 1.0, patience=100, checkpoint=path); fit(m, data, best + 1, 1.0, patience=100, checkpoint=path)
+    assert math.isclose(T.evaluate(m, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
+
+
 def test_resume_is_exact(data, tmp_path):
     whole = fit(net(), data, 4, .1)
     path = tmp_path / 'deep' / 'run.pt'
