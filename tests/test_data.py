@@ -184,7 +184,7 @@ def test_limit_and_no_validation():
 def test_augment_alters_only_what_an_epoch_draws_from_training():
     seen = []
     def invert(X): seen.append(tuple(X.shape)); return 1 - X
-    d = digits(batch_size=100, size=8, limit=150, augment=invert, normalize=(.25, .5), device='cpu'); plain = digits(batch_size=100, size=8, limit=150, device='cpu')
+    d = D.digits(batch_size=100, size=8, limit=150, augment=invert, normalize=(.25, .5), device='cpu'); plain = D.digits(batch_size=100, size=8, limit=150, device='cpu')
     for (X, y), (X0, y0) in zip(d.train, plain.train): assert_close(X, (1 - X0 - .25) / .5); assert_close(y, y0)
     assert seen == [(100, 1, 8, 8), (50, 1, 8, 8)]
     for split, other in zip(d, plain): assert_close(split.first(7)[0], (other.first(7)[0] - .25) / .5)
