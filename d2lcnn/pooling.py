@@ -40,7 +40,7 @@ def _check_pool(X, pool_size, mode, padding, stride):
     k, p = _two('pool_size', pool_size, 1), _two('padding', padding, 0)
     s = k if stride is None or isinstance(stride, (tuple, list)) and not stride else _two('stride', stride, 1)
     if any(2 * b > a for a, b in zip(k, p)):
-        raise ValueError(f'padding {p[0]}×{p[1]} is more than half of the window {k[0]}×{k[1]}, so a window could see nothing but padding; '
+        raise ValueError(f'padding {p[0]}×{p[1]} is more than half of the window {k[0]}×{k[1]}, so a window would see more padding than picture; '
                          f'use padding ≤ {k[0] // 2}×{k[1] // 2} or a larger window')
     H, W = (n + 2 * b for n, b in zip(X.shape[-2:], p))
     if k[0] > H or k[1] > W:

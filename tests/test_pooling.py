@@ -109,7 +109,7 @@ X = torch.arange(20.).reshape(4, 5)
     ((X, 6), ValueError, 'window 6×6 is larger than the padded input 4×5; use padding ≥ 1×1 or a smaller window'),
     ((X, (7, 1)), ValueError, 'window 7×1 is larger than the padded input 4×5; use padding ≥ 2×0 or a smaller window'),
     ((X, (9, 5), 'max', (2, 1)), ValueError, 'window 9×5 is larger than the padded input 8×7; use padding ≥ 3×1 or a smaller window'),
-    ((X, (3, 4), 'avg', (2, 1)), ValueError, 'padding 2×1 is more than half of the window 3×4, so a window could see nothing but padding; use padding ≤ 1×2 or a larger window'),
+    ((X, (3, 4), 'avg', (2, 1)), ValueError, 'padding 2×1 is more than half of the window 3×4, so a window would see more padding than picture; use padding ≤ 1×2 or a larger window'),
     ((X, 1, 'max', 1), ValueError, 'use padding ≤ 0×0 or a larger window'),
     ((X, 0), ValueError, 'pool_size is 0; it must be at least 1'),
     ((X, (2, -1)), ValueError, 'pool_size is (2, -1); it must be at least 1'),

@@ -99,9 +99,9 @@ exercise("04.6", Number(44_160, unit="parameters",
 
 # %% ../../nbs/exercises/ch04.ipynb #23c3d99f
 exercise("04.7", Choice("c",
-    why={"a": "the margin is 8 pixels, so nothing is lost; and what is lost at 2 pixels could not come back at 4",
+    why={"a": "the margin is 12 pixels, so nothing is lost; and what is lost at 2 pixels could not come back at 4",
          "b": "if all features only moved along, the average over the map would not change at all, at 2 pixels no more than at 4",
-         "d": "then it would go on getting worse; at 4 pixels it is back"},
+         "d": "then it would go on getting worse, and the average would have to know where the middle is; at 4 pixels the answers are back"},
     because="A shift by 4 moves each feature by exactly one cell, which the average does not see; after a shift by 2 the kept positions are other ones.",
     hints=["What is the stride of the whole network, from the input to the last map?"]))
 
@@ -110,5 +110,5 @@ exercise("04.8", Choice("b",
     why={"a": "the strided network shrinks its maps by as much, and falls faster",
          "c": "the strided network has small maps and falls as fast as the one with large maps",
          "d": "look at 4 pixels: it has lost a large part of its accuracy"},
-    because="Stride, maximum and average shrink alike and differ only in the number that stands for a window.",
+    because="Stride, maximum and average shrink alike and have the same weights. Only the number that stands for a window is another one, and their curves differ.",
     hints=["Compare two networks that differ in one thing only."]))
