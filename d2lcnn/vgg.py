@@ -56,7 +56,7 @@ def _side(size, blocks):
 
 # %% ../nbs/07_vgg.ipynb #c542601a
 def vgg(
-    arch=VGG11, # pairs (num_convs, out_channels), one a block
+    arch=((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), # pairs (num_convs, out_channels), one a block; these are VGG-11
     in_channels=1, # 1 for grey pictures, 3 for colour
     num_classes=10, # how many logits come out
     size=224, # side of the pictures in pixels; n blocks need at least 2**n

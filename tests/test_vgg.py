@@ -1,4 +1,6 @@
 "VGG: counts, shapes, gradients, errors, and equality with torchvision after copying weights."
+import inspect
+
 import pytest
 import torch
 import torchvision
@@ -26,6 +28,7 @@ def meta(*args, **kwargs):
 
 def test_architectures():
     "Table 1 of the paper."
+    assert inspect.signature(vgg).parameters["arch"].default == VGG11
     assert [n for n, _ in VGG11] == [1, 1, 2, 2, 2] and [n for n, _ in VGG13] == [2, 2, 2, 2, 2]
     assert [n for n, _ in VGG16] == [2, 2, 3, 3, 3] and [n for n, _ in VGG19] == [2, 2, 4, 4, 4]
     for arch in (VGG11, VGG13, VGG16, VGG19): assert [c for _, c in arch] == [64, 128, 256, 512, 512]
