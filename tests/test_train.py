@@ -96,6 +96,12 @@ def test_patience_takes_the_best_weights_back(data):
     assert math.isclose(T.evaluate(n, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
 
 
+def test_starts_by_name(data):
+    a, b = fit(net(), data, 1, .01, init='he', seed=1), fit(net(), data, 1, .01, init=T.he, seed=1)
+    assert a.batch_loss == b.batch_loss != fit(net(), data, 1, .01, init='xavier', seed=1).batch_loss and a.recipe['init'] == 'he'
+    with pytest.raises(ValueError, match="'kaiming'.*'xavier', 'he'"): fit(net(), data, 1, .01, init='kaiming')
+
+
 def test_best_weights_also_when_all_epochs_run(data, tmp_path):
     n = net(); h = fit(n, data, 12, 1.0, patience=100)
     assert h.epochs == 12 and h.stopped is None and h.valid_loss[-1] > min(h.valid_loss), 'this run must end worse than its best'
