@@ -129,3 +129,12 @@ exercise("08.9", Choice("c",
     because="Two channels are both silent with a chance of about 1/4, in each of three layers: 1 − (3/4)³ is 58 %.",
     hints=["How many channels have the three convolutions of the last block now? Each is silent with a chance of about one half.",
            "Count it: `torch.manual_seed(seed)`, then `he(nin(num_classes=2)).eval()[:8](X.cpu())`, and look whether anything is above 0."]))
+
+# %% ../../nbs/exercises/ch08.ipynb #c38a1e6b
+exercise("08.10", Choice("c",
+    why={"a": "run it with two seeds of the budget laptop: the loss leaves log 10 soon",
+         "b": "a step is the rate times the gradient; the number of parameters is not in it",
+         "d": "run it: it learns; LeNet has two convolutions and learns as well"},
+    because="The eight 1×1 convolutions each cost half of the mean square. Without them the signal and the gradients are large enough for plain SGD.",
+    hints=["Go back to the list `factors`. Which of the twelve remain?",
+           "`math.prod(factors[::3]) ** .5` against `math.prod(factors) ** .5`."]))
