@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2lcnn.summary import macs, receptive_field, summary
-from d2lcnn.vgg import VGG11, VGG13, VGG16, VGG19, he, narrow, vgg, vgg_block
+from d2lcnn.train import he
+from d2lcnn.vgg import VGG11, VGG13, VGG16, VGG19, narrow, vgg, vgg_block
 
 # name, pairs, parameters for 3 channels and 1000 classes (torchvision's documentation), parameters of each block for 3 channels, by hand
 FAMILY = [

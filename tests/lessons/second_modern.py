@@ -36,7 +36,7 @@ class DenseNet(d2l.Classifier):
         self.save_hyperparameters()
         self.stem = nn.LazyConv2d(12, kernel_size=3, stride=2)
         self.blocks = nn.ModuleList(nn.Sequential(nn.LazyBatchNorm2d(), nn.ReLU(), nn.LazyConv2d(12, kernel_size=3, padding=1)) for _ in range(2))
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(num_classes))
+        self.head = nn.Sequential(nn.LazyBatchNorm2d(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(num_classes))
 
     def forward(self, X):
         X = self.stem(X)
