@@ -285,10 +285,13 @@ def test_gradient_reaches_every_parameter():
     torch.manual_seed(0)
     net = lenet_bn(3, 7)
     F.cross_entropy(net(torch.rand(4, 3, 28, 28)), torch.tensor([0, 6, 2, 5])).backward()
-    for name, p in net.named_parameters():
+    parameters = dict(net.named_parameters())
+    for name, p in parameters.items():
         assert p.grad is not None and torch.isfinite(p.grad).all(), name
-        before_norm = name in ('0.bias', '4.bias', '9.bias', '12.bias')
-        assert (p.grad.abs().max() < 1e-6) if before_norm else (p.grad.abs().max() > 1e-6), name
+        largest = p.grad.abs().max()
+        # batch norm takes a bias away again: its gradient is rounding, beside that of the weights of its layer
+        if name in ('0.bias', '4.bias', '9.bias', '12.bias'): assert largest < 1e-4 * parameters[name.replace('bias', 'weight')].grad.abs().max(), (name, largest)
+        else: assert largest > 1e-6, (name, largest)
 
 
 @on_each_device
