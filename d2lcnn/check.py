@@ -345,7 +345,7 @@ class _Call:
             return type(self.error) is type(other.error)
         return _same(self.value, other.value, rtol, atol) and not self.changed(other)
 
-
+# %% ../nbs/kit/check.ipynb #5448ea46
 class _own_randomness:
     "While this is open, random numbers may be drawn and gradients are recorded; afterwards all is as it was"
 
@@ -442,7 +442,7 @@ def _remarks(rtol, atol):
     yield "right once rounded down; is a // or a floor missing?", lambda g, w: eq(g.floor(), w)
     yield "right values, in the wrong order", lambda g, w: g.numel() > 3 and eq(g.flatten().sort()[0], w.flatten().sort()[0])
 
-
+# %% ../nbs/kit/check.ipynb #b06ca1bb
 def _remark(pairs, rtol=1e-4, atol=1e-5):
     "The first sentence that holds for every pair of a result and the right one, or nothing"
     for said, test in _remarks(rtol, atol):
@@ -473,7 +473,7 @@ def _level(gap, w):
     "Whether a difference is one constant, up to the rounding of what was subtracted"
     return bool((gap - gap.flatten()[0]).abs().max() <= 1e-3 * gap.abs().mean() + 1e-6 * w.abs().max())
 
-
+# %% ../nbs/kit/check.ipynb #bbc28d33
 def _off_by(
     pairs,  # of a result and the right one, float64, equal in shape, wrong in at least one value each
     names,  # of the arguments
@@ -601,7 +601,7 @@ def _type_off(got, want, where=""):
     if isinstance(want, numbers.Real) and not isinstance(_plain(got), numbers.Real):
         return f"your function returned {_name(got)}{where}; {asked} is asked"
 
-
+# %% ../nbs/kit/check.ipynb #8a1f4a2e
 def _form_off(got, want, changed, like):
     "What to say when the values are right, but something else is not"
     if changed:
@@ -652,7 +652,7 @@ def _alteration(reference, got, want, names, tol):
         else:
             return said
 
-
+# %% ../nbs/kit/check.ipynb #ac137890
 def _difference(got, want, names, tol):
     "How results differ from the right ones"
     calls = [(g, w) for g, w in zip(got, want) if g.error is None and w.error is None]
@@ -687,7 +687,7 @@ def _stub(function):
     steps = dis.get_instructions(code) if code else ()
     return bool(code) and all(s.opname in idle and ("CONST" not in s.opname or s.argval in (None, ...)) for s in steps)
 
-
+# %% ../nbs/kit/check.ipynb #bb89974c
 class Function(Exercise):
     "An exercise whose answer is a function, compared with a reference on random inputs"
 
@@ -831,7 +831,7 @@ def exercises(
     ids = [id for id in _registry if chapter in (None, id[:2])]
     return sorted(ids, key=lambda id: (id[:2], int(id[3:])))
 
-
+# %% ../nbs/kit/check.ipynb #1d412932
 def _find(id):
     "(the id as it is registered, its exercise)"
     if not isinstance(id, str):
@@ -879,7 +879,7 @@ def check(
 
 check.exercises = exercises
 
-
+# %% ../nbs/kit/check.ipynb #6fed095d
 def hint(
     id,  # "02.3": chapter, dot, number
 ):

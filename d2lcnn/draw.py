@@ -89,7 +89,7 @@ def _row(stages, x, mid):
 
 def _half(shape): return _sheets(0, 0, shape, '')[2] if len(shape) == 3 else _column(0, 0, shape[0], '')[2]
 
-
+# %% ../nbs/kit/draw.ipynb #a0816b30
 def draw_network(
     stages,  # pairs (words, shape): the shape (channels, height, width) or (n,) after it; the first is ('input', shape); '\n' breaks the words
     alt,  # what the picture shows, for those who cannot see it
@@ -140,7 +140,7 @@ def _wire(*points):
     d = 'M' + 'L'.join(f'{x:.1f} {y:.1f}' for x, y in points)
     return f'<path d="{d}" fill="none" stroke="{_GREY}" stroke-width="1.5"/>' + _head(*points[-1])
 
-
+# %% ../nbs/kit/draw.ipynb #51b5237b
 def draw_block(
     paths,  # lists of layers, each in words such as '3×3 conv, 128' ('\n' breaks a line); an empty list is a wire
     alt,  # what the picture shows, for those who cannot see it

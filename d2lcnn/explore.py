@@ -113,9 +113,11 @@ def _grid(rows, cols, cell, name, text=lambda i, j: '', cls=lambda i, j: 'cell',
         parts.append(f'<rect class="frame {c}" style="fill:none" {place}/>')
     return _Block(max(cols * cell, len(title) * 7.6), top + rows * cell, ''.join(parts))
 
+
 def _values(M, cell, name, cls, title):
     "A grid of numbers in one colour."
     return _grid(len(M), len(M[0]), cell, name, lambda i, j: _num(M[i][j]), lambda i, j: cls, title=title)
+
 
 def _so_far(Y, position, cell, title):
     "An output that fills up: done, now, and still empty."
@@ -124,10 +126,12 @@ def _so_far(Y, position, cell, title):
     return _grid(len(Y), ow, cell, 'Y', lambda i, j: _num(Y[i][j]) if now(i, j) <= 0 else '',
                  lambda i, j: 'out hot' if not now(i, j) else 'cell' if now(i, j) < 0 else 'none', title=title)
 
+
 def _problem(text, width=80):
     "An impossible setting, explained in lines of at most `width` characters."
     return _column(*[_text((line, 'tbad b'), size=15) for line in textwrap.wrap(text, width)], gap=3)
 
+# %% ../nbs/kit/explore.ipynb #10a55fa9
 def _svg(block, label, width=560, pad=12):
     "The picture: `label` is what a screen reader says."
     w, h = max(block.w, width) + 2 * pad, block.h + 2 * pad
@@ -428,6 +432,7 @@ def _channel(x, k, r, c, ch, cell):
     return total, _row(inp, _op('×'), _values(k, cell, f'K{ch}', 'ker', f'K[{ch}]'), _op('='), _values(p, cell, f'P{ch}', 'pro', 'products'),
                        _op('Σ'), _least(_text((_num(total), 'b tpro'), size=22), w=60), gap=12)
 
+# %% ../nbs/kit/explore.ipynb #269e35a4
 def draw_channels(
     X,          # input (c_i, H, W), at most 4 channels of 6×6
     K,          # one output channel's kernel (c_i, h, w)
@@ -558,6 +563,7 @@ def explore_pooling(
 # %% ../nbs/kit/explore.ipynb #4bd19d7f
 Layer = namedtuple('Layer', 'text kind kernel stride dilation')
 
+
 def _parse_layer(word, where):
     "One layer, or an error that says what to write at this place."
     m = re.fullmatch(r'([a-z]*)(.*)', word)
@@ -576,6 +582,7 @@ def _parse_layer(word, where):
         if not 1 <= v <= hi: raise ValueError(f'{where}: {what} {v} is outside 1…{hi}')
     return Layer(word, kind, k, s, d)
 
+
 def parse_layers(
     text, # such as 'conv3 pool2 conv5/2 conv3*2': kernel, /stride, *dilation; a pool's stride is its window unless given
 ):        # list of Layer
@@ -585,6 +592,7 @@ def parse_layers(
     if len(words) > 16: raise ValueError(f'{len(words)} layers are more than the picture has room for; write at most 16')
     return [_parse_layer(word, f'Layer {n}, "{word}"') for n, word in enumerate(words, 1)]
 
+# %% ../nbs/kit/explore.ipynb #3cc04ce4
 def receptive_fields(
     layers, # list of Layer, or the text that parse_layers reads
 ):          # one (receptive field, jump) per layer, in input pixels; the input itself, (1, 1), comes first
@@ -734,6 +742,7 @@ def apply_filter(
             if weight: y += weight * x[i:i + h, j:j + w]
     return Y
 
+
 def _picture(X, w, title):
     "A grey matrix in 0…1 as a block `w` wide: small ones as crisp squares, large ones as JPEG."
     from PIL import Image
@@ -745,6 +754,7 @@ def _picture(X, w, title):
     return _Block(w, h + 24, f'<text class="b" x="0" y="9" font-size="14">{html.escape(title)}</text>'
                   f'<image {box} preserveAspectRatio="none"{sharp} href="{href}"/><rect {box} style="fill:none;stroke:var(--line)"/>')
 
+# %% ../nbs/kit/explore.ipynb #b6bfd25e
 def draw_filter(
     image,  # (H, W) in 0…1
     kernel, # 3×3 or 5×5

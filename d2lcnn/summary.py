@@ -59,7 +59,7 @@ def _resized(op, a, field, jump, old, new):
         extra = [math.inf if n == 1 < o else c - 1 for c, o, n in zip(cover, old, new)]
     return [f + e * j for f, e, j in zip(field, extra, jump)], [j * Fraction(o, n) for j, o, n in zip(jump, old, new)]
 
-
+# %% ../nbs/kit/summary.ipynb #4275bb05
 def _op_field(op, a, out, traced, field, jump, like):
     "Field and jump of the result `out`, from the largest of the `traced` inputs; `like` is the network's input"
     x, n = traced[0], len(field)
@@ -92,7 +92,7 @@ class _Call:
 
 def _first_tensor(tree): return next((t for t in tree_leaves(tree) if isinstance(t, torch.Tensor)), None)
 
-
+# %% ../nbs/kit/summary.ipynb #24881031
 class _Trace(TorchDispatchMode):
     "Books every operation of a run on the module that ran it, and follows receptive fields from the input `X`"
     idle = {'clone', '_to_copy', '_unsafe_view', 'detach', 'lift_fresh'}  # copies and views compute nothing
@@ -147,9 +147,11 @@ def _input(net, input_shape):
 
 
 def _by(shape): return '–' if shape is None else '×'.join(map(str, shape)) or 'a number'
+
+
 def _title(call): return f"{'layer ' + call.name if call.name else 'the network'} ({type(call.module).__name__})"
 
-
+# %% ../nbs/kit/summary.ipynb #0b3edb55
 def _run(net, input_shape):
     "The records of one forward run, in the order in which the modules ended"
     net = getattr(net, '_orig_mod', net)                               # behind torch.compile
@@ -210,7 +212,7 @@ class Row(NamedTuple):
     macs: int     # multiply-accumulates, for the whole batch
     rf: tuple     # receptive field (h, w) in pixels; math.inf: the whole input; None: could not be followed
 
-
+# %% ../nbs/kit/summary.ipynb #1ce291d8
 class Summary:
     "Layers of a network with shapes, parameters, MACs and receptive fields; prints as a table"
     def __init__(self, net, input_shape, rows):
@@ -253,7 +255,7 @@ class Summary:
                 '<caption style="caption-side:bottom;text-align:left;color:inherit;padding:.4em .8em">'
                 f'{html.escape(self._caption())}</caption>\n{rows}</tbody></table></div>')
 
-
+# %% ../nbs/kit/summary.ipynb #e091a785
 def summary(
     net,           # a network
     input_shape,   # shape of its input with the batch size, such as (1, 1, 28, 28), or a tensor

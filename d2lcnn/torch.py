@@ -329,7 +329,7 @@ def evaluate_accuracy(
 
 evaluate_accuracy_gpu = evaluate_accuracy
 
-
+# %% ../nbs/kit/compat.ipynb #af5bc1fe
 def evaluate_loss(net, data_iter, loss):
     "Mean loss over an iterator"
     metric = Accumulator(2)
@@ -392,7 +392,7 @@ def _train_lines_ch3(net, train_iter, test_iter, loss, num_epochs, updater, para
         total, right, n = _epoch(net, train_iter, loss, clean_step, _device(net))
         print(f'epoch {epoch + 1}, loss {total / n:.4f}, train acc {right / n:.3f}, test acc {evaluate_accuracy(net, test_iter):.3f}')
 
-
+# %% ../nbs/kit/compat.ipynb #fb2d1680
 def predict_ch3(
     net, test_iter,
     n=6,  # how many pictures
@@ -437,7 +437,7 @@ def train_ch5(
         test_acc = evaluate_accuracy(net, test_iter)
         print(f'epoch {epoch + 1}, loss {total / n:.4f}, train acc {right / n:.3f}, test acc {test_acc:.3f}, time {timer.stop():.1f} sec')
 
-
+# %% ../nbs/kit/compat.ipynb #8d673611
 def init_cnn(module):
     "Xavier-uniform weights for a convolution or a fully connected layer; `net.apply(init_cnn)`"
     if type(module) in (nn.Linear, nn.Conv2d): nn.init.xavier_uniform_(module.weight)

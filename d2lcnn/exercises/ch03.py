@@ -20,7 +20,6 @@ exercise('03.1', Shape((2, 8, 20, 22), axes=('batch', 'channels', 'height', 'wid
            (2, 8, 16, 22): 'that forgets the padding of 2 above and below',
            (2, 8, 18, 22): 'padding is counted on each side: 2 above and 2 below make 4',
            (2, 8, 22, 20): 'kernel (5, 3) and padding (2, 0) name the height first; the height stays as it was'}))
-
 exercise('03.2', Number(-34,
     hints=['The window at the bottom right shows 4, 5, 7, 8 in channel 0. Which four numbers in channel 1?',
            'Channel 0 gives 0·4 + 1·5 + 2·7 + 3·8 = 43. Channel 1 works the same way, and is negative.'],
@@ -28,7 +27,6 @@ exercise('03.2', Number(-34,
            43: 'that is channel 0 alone; channel 1 has to be added',
            -77: 'that is channel 1 alone; channel 0 has to be added',
            -18: 'that is the window at the top left; the one at the bottom right is asked'}))
-
 exercise('03.3', Number(1952, unit='parameters',
     hints=['With 4 groups, how many of the 16 input channels does one kernel see?',
            'One kernel has 4 · 3 · 5 weights and 1 bias. How many kernels are there?'],
@@ -38,6 +36,7 @@ exercise('03.3', Number(1952, unit='parameters',
            1936: 'there is one bias for each output channel, not for each input channel',
            1924: 'there is one bias for each output channel, not for each group'}))
 
+# %% ../../nbs/exercises/ch03.ipynb #6fc4c480
 exercise('03.4', Number(118_013_952, unit='MACs',
     hints=['MACs = weights × output positions. The weights are 64 · 3 · 7 · 7.',
            'The output has (224 + 2·3 − 7) // 2 + 1 rows, and as many columns.'],

@@ -56,25 +56,43 @@ def features(X, K1, b1, K2, b2):
     X = F.avg_pool2d(torch.sigmoid(F.conv2d(X, K2, b2)), 2)
     return X.flatten(1)
 
+
 def _weights(g):
     "Two lopsided pictures, and kernels with other numbers of channels than LeNet's"
     H, W = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((16, 20), (22, 27)))
     r = lambda *shape: torch.randn(*shape, generator=g)
     return r(2, 1, H, W), r(3, 1, 5, 5), r(3), r(4, 3, 5, 5), r(4)
 
+
 def _blocks(X, K1, b1, K2, b2, f=torch.sigmoid, pool=F.avg_pool2d, p1=2, p2=0):
     X = pool(f(F.conv2d(X, K1, b1, padding=p1)), 2)
     return pool(f(F.conv2d(X, K2, b2, padding=p2)), 2)
 
+
 def _no_padding(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, p1=0).flatten(1)
+
+
 def _twice_padding(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, p2=2).flatten(1)
+
+
 def _maximum(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, pool=F.max_pool2d).flatten(1)
+
+
 def _relu(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, f=torch.relu).flatten(1)
+
+
 def _linear(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, f=lambda X: X).flatten(1)
+
+
 def _maps(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2)
+
+
 def _all_flat(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2).flatten()
+
+
 def _no_bias(X, K1, b1, K2, b2): return _blocks(X, K1, None, K2, None).flatten(1)
 
+# %% ../../nbs/exercises/ch05.ipynb #acd48c3f
 exercise("05.5", Function(features, _weights,
     hints=["Two blocks of three steps: convolution, sigmoid, pooling. Only the first convolution has padding, 2.",
            "The first block is F.avg_pool2d(torch.sigmoid(F.conv2d(X, K1, b1, padding=2)), 2). End with flatten(1)."],

@@ -38,34 +38,42 @@ def view(arch):
         jump *= 2
     return field
 
+
 def _arch(g):
     n = torch.randint(2, 6, (), generator=g).item()
     return tuple((torch.randint(1, 5, (), generator=g).item(), 2 ** torch.randint(2, 9, (), generator=g).item()) for _ in range(n)),
+
 
 def _no_pool(arch):
     field, jump = 1, 1
     for num_convs, _ in arch: field, jump = field + 2 * jump * num_convs, 2 * jump
     return field
 
+
 def _no_jump(arch): return 1 + sum(2 * num_convs + 1 for num_convs, _ in arch)
+
 
 def _early_double(arch):
     field, jump = 1, 1
     for num_convs, _ in arch: field, jump = field + 2 * jump * num_convs + 2 * jump, 2 * jump
     return field
 
+
 def _one_conv(arch):
     field, jump = 1, 1
     for _ in arch: field, jump = field + 3 * jump, 2 * jump
     return field
+
 
 def _three(arch):
     field, jump = 1, 1
     for num_convs, _ in arch: field, jump = field + 3 * jump * num_convs + jump, 2 * jump
     return field
 
+
 def _from_zero(arch): return view(arch) - 1
 
+# %% ../../nbs/exercises/ch07.ipynb #0b96931b
 exercise("07.3", Function(view, _arch,
     hints=["Go through the pairs with a loop and keep two numbers, the field and the jump.",
            "For each pair: field += 2 * jump * num_convs + jump, then jump *= 2."],

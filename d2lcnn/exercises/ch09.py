@@ -57,6 +57,7 @@ def inception(X, K1, K2, K3, K4):
     return torch.cat([conv(X, K1), conv(conv(X, K2[0]), K2[1]), conv(conv(X, K3[0]), K3[1]),
                       conv(F.max_pool2d(X, 3, stride=1, padding=1), K4)], dim=1)
 
+
 def _kernels(g):
     "Two lopsided batches of maps, and kernels with other windows than 3 and 5 now and then"
     n = lambda lo, hi: torch.randint(lo, hi, (), generator=g).item()
@@ -65,20 +66,35 @@ def _kernels(g):
     a, b = n(2, 4), n(2, 4)
     return r(2, c, n(6, 9), n(10, 13)), r(3, c, 1, 1), (r(a, c, 1, 1), r(4, a, k2, k2)), (r(b, c, 1, 1), r(5, b, k3, k3)), r(2, c, 1, 1)
 
+
 def _parts(X, K1, K2, K3, K4, inner=torch.relu, outer=torch.relu, swap=False):
     same = lambda X, K: F.conv2d(X, K, padding=K.shape[-1] // 2)
     pooled = lambda X: F.max_pool2d(X, 3, stride=1, padding=1)
     two = lambda K: outer(same(inner(same(X, K[0])), K[1]))
     return [outer(same(X, K1)), two(K2), two(K3), outer(pooled(same(X, K4)) if swap else same(pooled(X), K4))]
 
+
 def _no_inner_relu(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4, inner=lambda Y: Y), 1)
+
+
 def _no_outer_relu(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4, outer=lambda Y: Y), 1)
+
+
 def _pool_last(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4, swap=True), 1)
+
+
 def _no_pool(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4)[:3] + [torch.relu(F.conv2d(X, K4))], 1)
+
+
 def _order(X, K1, K2, K3, K4): p = _parts(X, K1, K2, K3, K4); return torch.cat([p[3], p[0], p[1], p[2]], 1)
+
+
 def _three(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4)[:3], 1)
+
+
 def _stacked_rows(X, K1, K2, K3, K4): p = _parts(X, K1, K2, K3, K4); return torch.cat([q.mean(1, keepdim=True) for q in p], 2)
 
+# %% ../../nbs/exercises/ch09.ipynb #8d9623d0
 exercise("09.5", Function(inception, _kernels,
     hints=["Each convolution is followed by a ReLU, the squeezes too. The padding is half the window, rounded down: K.shape[-1] // 2.",
            "conv = lambda X, K: torch.relu(F.conv2d(X, K, padding=K.shape[-1] // 2)); pool with a window of 3, stride 1 and padding 1; torch.cat([...], dim=1)."],

@@ -56,6 +56,7 @@ def group_norm(X, groups, eps=1e-5):
     var = ((Z - mean) ** 2).mean((2, 3, 4), keepdim=True)
     return ((Z - mean) / torch.sqrt(var + eps)).reshape(X.shape)
 
+
 def _maps(g):
     "Lopsided maps whose channels differ in mean and spread, in two or three groups"
     groups, per = (torch.randint(2, 4, (), generator=g).item() for _ in range(2))
@@ -63,22 +64,41 @@ def _maps(g):
     X = torch.randn(3, C, 4, 5, generator=g) * (torch.rand(1, C, 1, 1, generator=g) + .5) + torch.randn(1, C, 1, 1, generator=g)
     return X, groups
 
+
 def _over(X, axes, eps=1e-5, correction=0):
     var, mean = torch.var_mean(X, axes, correction=correction, keepdim=True)
     return (X - mean) / torch.sqrt(var + eps)
 
+
 def _batch_too(X, groups): return _over(X.unflatten(1, (groups, -1)), (0, 2, 3, 4)).flatten(1, 2)
+
+
 def _layer(X, groups): return _over(X, (1, 2, 3))
+
+
 def _instance(X, groups): return _over(X, (2, 3))
+
+
 def _batch(X, groups): return _over(X, (0, 2, 3))
+
+
 def _wrong_way(X, groups): return _over(X.unflatten(1, (-1, groups)), (2, 3, 4)).flatten(1, 2)
+
+
 def _places(X, groups): return _over(X.unflatten(1, (groups, -1)), (2,)).flatten(1, 2)
+
+
 def _grouped(X, groups): return _over(X.unflatten(1, (groups, -1)), (2, 3, 4))
+
+
 def _no_root(X, groups):
     var, mean = torch.var_mean(X.unflatten(1, (groups, -1)), (2, 3, 4), correction=0, keepdim=True)
     return ((X.unflatten(1, (groups, -1)) - mean) / (var + 1e-5)).flatten(1, 2)
+
+
 def _unbiased(X, groups): return _over(X.unflatten(1, (groups, -1)), (2, 3, 4), correction=1).flatten(1, 2)
 
+# %% ../../nbs/exercises/ch10.ipynb #3d7d2aea
 exercise("10.5", Function(group_norm, _maps,
     hints=["Split the channel axis in two: X.reshape(N, groups, C // groups, H, W). Over which of the five axes do you average?",
            "Over axes 2, 3 and 4, with keepdim=True. Normalise, then reshape to X.shape."],
@@ -99,27 +119,41 @@ def input_gradient(X, gamma, G, eps=1e-5):
     X_hat = (X - mean) / sigma
     return gamma / sigma * (G - G.mean(0) - X_hat * (G * X_hat).mean(0))
 
+
 def _batch_and_gradient(g):
     n, c = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((4, 9), (2, 5)))
     X = torch.randn(n, c, generator=g) * (torch.rand(c, generator=g) + .5) + torch.randn(c, generator=g)
     return X, torch.randn(c, generator=g), torch.randn(n, c, generator=g)
+
 
 def _parts(X, eps=1e-5):
     var, mean = torch.var_mean(X, 0, correction=0)
     sigma = torch.sqrt(var + eps)
     return (X - mean) / sigma, sigma
 
+
 def _constants(X, gamma, G, eps=1e-5): return gamma / _parts(X)[1] * G
+
+
 def _mean_only(X, gamma, G, eps=1e-5): return gamma / _parts(X)[1] * (G - G.mean(0))
+
+
 def _var_only(X, gamma, G, eps=1e-5):
     X_hat, sigma = _parts(X)
     return gamma / sigma * (G - X_hat * (G * X_hat).mean(0))
+
+
 def _sums(X, gamma, G, eps=1e-5):
     X_hat, sigma = _parts(X)
     return gamma / sigma * (G - G.sum(0) - X_hat * (G * X_hat).sum(0))
+
+
 def _no_gamma(X, gamma, G, eps=1e-5): return input_gradient(X, 1., G)
+
+
 def _no_sigma(X, gamma, G, eps=1e-5): return input_gradient(X, gamma, G) * _parts(X)[1]
 
+# %% ../../nbs/exercises/ch10.ipynb #6a955c42
 exercise("10.6", Function(input_gradient, _batch_and_gradient,
     hints=["Three roads lead from X to Y: directly, through the mean, and through the variance. Each gives one term.",
            "With X_hat and sigma = √(var + ε): gamma / sigma times G, minus the mean of G over the batch, minus X_hat times the mean of G · X_hat."],

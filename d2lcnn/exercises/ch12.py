@@ -56,6 +56,7 @@ def dense(X, kernels):
     for K in kernels: X = torch.cat((X, F.conv2d(X.relu(), K, padding=1)), dim=1)
     return X
 
+
 def _stack(g):
     "A lopsided stack and two to four kernels with different numbers of new maps"
     r = lambda *shape: torch.randn(*shape, generator=g)
@@ -66,19 +67,32 @@ def _stack(g):
         kernels.append(r(new, c, 3, 3)); c += new
     return X, kernels
 
+
 def _grow(X, kernels, act=torch.relu, join=lambda X, Y: torch.cat((X, Y), 1)):
     for K in kernels: X = join(X, F.conv2d(act(X), K, padding=1))
     return X
 
+
 def _no_relu(X, kernels): return _grow(X, kernels, act=lambda X: X)
+
+
 def _in_front(X, kernels): return _grow(X, kernels, join=lambda X, Y: torch.cat((Y, X), 1))
+
+
 def _relu_kept(X, kernels): return _grow(X, kernels, join=lambda X, Y: torch.cat((X.relu(), Y), 1))
+
+
 def _relu_after(X, kernels):
     for K in kernels: X = torch.cat((X, F.conv2d(X, K, padding=1).relu()), 1)
     return X
+
+
 def _new_only(X, kernels): return dense(X, kernels)[:, X.shape[1]:]
+
+
 def _last_only(X, kernels): return dense(X, kernels)[:, -len(kernels[-1]):]
 
+# %% ../../nbs/exercises/ch12.ipynb #55c2815b
 exercise("12.5", Function(dense, _stack,
     hints=["The stack is X. In each round: new = convolution of X.relu(), then X = X and new, concatenated along axis 1.",
            "torch.cat((X, F.conv2d(X.relu(), K, padding=1)), dim=1), once for each kernel."],
@@ -122,29 +136,45 @@ def silence(X, lo, hi):
     Y[:, lo:hi] = X[:, lo:hi].mean((0, 2, 3), keepdim=True)
     return Y
 
+
 def _maps(g):
     N, C, H, W = (torch.randint(a, b, (), generator=g).item() for a, b in ((2, 4), (6, 9), (3, 6), (6, 9)))
     lo = torch.randint(1, 3, (), generator=g).item()
     return torch.randn(N, C, H, W, generator=g) + 1, lo, lo + torch.randint(2, 4, (), generator=g).item()
+
 
 def _put(X, lo, hi, value):
     Y = X.clone()
     Y[:, lo:hi] = value
     return Y
 
+
 def _zero(X, lo, hi): return _put(X, lo, hi, 0)
+
+
 def _each_picture(X, lo, hi): return _put(X, lo, hi, X[:, lo:hi].mean((2, 3), keepdim=True))
+
+
 def _each_pixel(X, lo, hi): return _put(X, lo, hi, X[:, lo:hi].mean(0, keepdim=True))
+
+
 def _one_mean(X, lo, hi): return _put(X, lo, hi, X[:, lo:hi].mean())
+
+
 def _one_more(X, lo, hi): return silence(X, lo, hi + 1)
+
+
 def _others(X, lo, hi):
     Y = X.mean((0, 2, 3), keepdim=True).expand_as(X).clone()
     Y[:, lo:hi] = X[:, lo:hi]
     return Y
+
+
 def _in_place(X, lo, hi):
     X[:, lo:hi] = X[:, lo:hi].mean((0, 2, 3), keepdim=True)
     return X
 
+# %% ../../nbs/exercises/ch12.ipynb #52a95d27
 exercise("12.9", Function(silence, _maps,
     hints=["Copy X, then write into the slice [:, lo:hi] of the copy.",
            "X[:, lo:hi].mean((0, 2, 3), keepdim=True) has one number for each channel."],
