@@ -8,6 +8,8 @@ __all__ = ['nin_block', 'NiN', 'nin', 'he_start']
 # %% ../nbs/08_nin.ipynb #aabd473d
 from torch import nn
 
+from .train import he
+
 # %% ../nbs/08_nin.ipynb #eaef515f
 def nin_block(
     in_channels, # of the maps that come in
@@ -63,8 +65,6 @@ def he_start(
     net, # changed in place
 ): # `net`
     "He's normal weights (He, Zhang, Ren, Sun 2015), zero biases, and a bias of 1 in the last layer, so that a ReLU behind it starts open."
-    layers = [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    for m in layers:
-        nn.init.kaiming_normal_(m.weight, nonlinearity='relu'); nn.init.zeros_(m.bias)
-    nn.init.ones_(layers[-1].bias)
+    last = [m for m in he(net).modules() if isinstance(m, (nn.Conv2d, nn.Linear))][-1]
+    nn.init.ones_(last.bias)
     return net

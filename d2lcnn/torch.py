@@ -22,6 +22,7 @@ import math
 import os
 import sys
 import time
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -30,7 +31,8 @@ from torch.nn import functional as F
 from . import data as _data
 from .conv import corr2d
 from .lenet import lenet as _lenet
-from .resnet import Residual as _Residual
+from .resnet import Residual as _Residual, resnet_block as _resnet_block
+from .train import _device, _in_notebook, mode as _mode
 
 # %% ../nbs/kit/compat.ipynb #8965a9dd
 def cpu():
@@ -140,11 +142,6 @@ _all_ = ['plt', 'np']
 def _plt():
     from matplotlib import pyplot
     return pyplot
-
-
-def _in_notebook():
-    try: return 'IPKernelApp' in get_ipython().config
-    except NameError: return False
 
 
 def use_svg_display():
@@ -297,9 +294,7 @@ def accuracy(y_hat, y):
     return float((y_hat.type(y.dtype) == y).sum())
 
 
-def _device(net):
-    if isinstance(net, nn.Module): return next((p.device for p in net.parameters()), cpu())
-    return cpu()
+def _where(net): return _device(net) if isinstance(net, nn.Module) else cpu()  # a lesson's net may be a plain function
 
 
 def _batches(data_iter, device):
@@ -316,14 +311,9 @@ def evaluate_accuracy(
 ):  # share of right predictions
     "Accuracy over an iterator, in evaluation mode; the mode is left as it was"
     if isinstance(data_iter, nn.Module) or not hasattr(data_iter, '__iter__') and callable(data_iter): net, data_iter = data_iter, net
-    device = device or _device(net); right, n = torch.zeros((), device=device), 0
-    modes = [(m, m.training) for m in net.modules()] if isinstance(net, nn.Module) else []
-    if modes: net.eval()
-    try:
-        with torch.no_grad():
-            for X, y in _batches(data_iter, device): right, n = right + (net(X).argmax(1) == y).sum(), n + len(y)
-    finally:
-        for m, training in modes: m.training = training
+    device = device or _where(net); right, n = torch.zeros((), device=device), 0
+    with torch.no_grad(), _mode(net, False) if isinstance(net, nn.Module) else nullcontext():
+        for X, y in _batches(data_iter, device): right, n = right + (net(X).argmax(1) == y).sum(), n + len(y)
     return float(right) / max(n, 1)
 
 
@@ -366,7 +356,7 @@ def train_epoch_ch3(
     updater,  # an optimizer, or a function of the batch size such as `lambda n: sgd(params, lr, n)`
 ):  # mean loss, accuracy
     "One epoch"
-    total, right, n = _epoch(net, train_iter, loss, _step_with(updater), _device(net))
+    total, right, n = _epoch(net, train_iter, loss, _step_with(updater), _where(net))
     return total / n, right / n
 
 
@@ -389,7 +379,7 @@ def _train_lines_ch3(net, train_iter, test_iter, loss, num_epochs, updater, para
         def clean_step(l, n):
             for p in params or (): p.grad = None
             step(l, n)
-        total, right, n = _epoch(net, train_iter, loss, clean_step, _device(net))
+        total, right, n = _epoch(net, train_iter, loss, clean_step, _where(net))
         print(f'epoch {epoch + 1}, loss {total / n:.4f}, train acc {right / n:.3f}, test acc {evaluate_accuracy(net, test_iter):.3f}')
 
 # %% ../nbs/kit/compat.ipynb #fb2d1680
@@ -399,7 +389,7 @@ def predict_ch3(
 ):
     "Draw the first test pictures, with the true class above the predicted one"
     X, y = next(iter(test_iter))
-    with torch.no_grad(): guess = net(X.to(_device(net))).argmax(1).cpu()
+    with torch.no_grad(): guess = net(X.to(_where(net))).argmax(1).cpu()
     titles = [f'{a}\n{b}' for a, b in zip(get_fashion_mnist_labels(y[:n]), get_fashion_mnist_labels(guess[:n]))]
     return show_images(X[:n].reshape(n, *X.shape[-2:]), 1, n, titles=titles)
 
@@ -484,10 +474,8 @@ def resnet18(
     output=None,  # d2lzh_pytorch's word for `num_classes`; there `in_channels` is 3
 ):
     "The ResNet-18 of the lessons on several GPUs: 3×3 stem, no pooling after it"
-    def stage(c_in, c_out, first=False):
-        return nn.Sequential(_Residual(c_in, c_out) if first else _Residual(c_in, c_out, use_1x1conv=True, stride=2), _Residual(c_out, c_out))
     return nn.Sequential(nn.Conv2d(in_channels if output is None else 3 if in_channels == 1 else in_channels, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
-                         stage(64, 64, first=True), stage(64, 128), stage(128, 256), stage(256, 512),
+                         _resnet_block(64, 64, 2, first_block=True), _resnet_block(64, 128, 2), _resnet_block(128, 256, 2), _resnet_block(256, 512, 2),
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, num_classes if output is None else output))
 
 # %% ../nbs/kit/compat.ipynb #569382cd
@@ -609,7 +597,7 @@ class Classifier(Module):
         X_shape,  # with the batch axis, such as (1, 1, 28, 28)
     ):
         "Print the output shape of each layer of `net`"
-        X = torch.randn(*X_shape, device=_device(self))
+        X = torch.randn(*X_shape, device=_where(self))
         for layer in self.net:
             X = layer(X)
             print(f'{type(layer).__name__} output shape:\t', X.shape)
