@@ -38,6 +38,12 @@ class _Bare(ast.NodeTransformer):
     def visit_arg(self, node): node.annotation = None; return node
 
 
+def _plain(node):
+    "A syntax tree as nested tuples, the same in every version of Python"
+    if isinstance(node, ast.AST): return type(node).__name__, *((f, _plain(v)) for f, v in ast.iter_fields(node) if f not in ('ctx', 'kind', 'type_comment', 'type_params') and v not in (None, []))
+    return tuple(map(_plain, node)) if isinstance(node, list) else repr(node)
+
+
 @lru_cache(None)
 def _source(module):
     "name -> definition, and name -> (module, name) for what comes from elsewhere in the package"
@@ -58,7 +64,7 @@ def _reached(roots):
         own, foreign = _source(module)
         if name in foreign: todo.append(foreign[name]); continue
         if name not in own: continue
-        seen[module, name] = ast.dump(_Bare().visit(ast.parse(ast.unparse(own[name]))))
+        seen[module, name] = _plain(_Bare().visit(ast.parse(ast.unparse(own[name]))))
         todo += [(module, n.id) for n in ast.walk(own[name]) if isinstance(n, ast.Name)]
     return seen
 
