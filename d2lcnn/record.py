@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENGINE', 'SHOWN', 'SHOW', 'code_fingerprint', 'results_dir', 'record', 'is_stale', 'load_runs', 'spread',
-           'scoreboard', 'table']
+           'scoreboard', 'table', 'beside', 'plot_beside', 'notebook_fingerprint', 'note_outputs', 'stale_outputs']
 
 # %% ../nbs/kit/record.ipynb #89825d27
 import ast, hashlib, importlib, json, math, statistics, time
@@ -43,7 +43,7 @@ def _plain(node):
     if isinstance(node, ast.AST): return type(node).__name__, *((f, _plain(v)) for f, v in ast.iter_fields(node) if f not in ('ctx', 'kind', 'type_comment', 'type_params') and v not in (None, []))
     return tuple(map(_plain, node)) if isinstance(node, list) else repr(node)
 
-
+# %% ../nbs/kit/record.ipynb #f8c35689
 @lru_cache(None)
 def _source(module):
     "name -> definition, and name -> (module, name) for what comes from elsewhere in the package"
@@ -56,11 +56,11 @@ def _source(module):
     return own, foreign
 
 
-def _reached(roots):
+def _reached(roots, without=SHOWN):
     todo, seen = list(roots), {}
     while todo:
         module, name = todo.pop()
-        if (module, name) in seen or name in SHOWN: continue
+        if (module, name) in seen or name in without: continue
         own, foreign = _source(module)
         if name in foreign: todo.append(foreign[name]); continue
         if name not in own: continue
@@ -79,12 +79,13 @@ def code_fingerprint(
 
 # %% ../nbs/kit/record.ipynb #bbfce3df
 def results_dir(
-    folder=None,  # None: `results` beside the book's `nbs`
+    folder=None,  # None: `results` beside the book's `nbs`, or here when there is no book
 ) -> Path:
     "Where runs are recorded."
     if folder: return Path(folder)
     from d2lcnn.cli import nbs_dir
-    return nbs_dir().parent / 'results'
+    try: return nbs_dir().parent / 'results'
+    except FileNotFoundError: return Path('results')
 
 
 def _hash(*tensors):
@@ -197,3 +198,90 @@ def table(rows) -> str:
         lines.append(f'{r["title"]:24} {recipe:16} {r["runs"]:4} {r["acc"]:8.4f} ±{r["sd"]:6.4f} {r["epochs"]:6} {r["size"]:4} {r["parameters"]:11,} {r["macs"] / 1e6:6.1f} M '
                      f'{"–" if r["memory"] is None else format(r["memory"] / 2**30, ".2f") + " G":>8} {r["seconds"]:8.1f} {r["examples_per_s"]:10,.0f}' + ('  stale: made by older code' if r['stale'] else ''))
     return '\n'.join(lines)
+
+# %% ../nbs/kit/record.ipynb #8ec206c8
+def _advice(history, rs, low, high):
+    "What to make of the distance"
+    steps = sum(history.recipe[k] is not None for k in ('examples', 'epochs')) == 2 and history.recipe['examples'] * history.epochs
+    share = steps / (rs[0]['examples'] * rs[0]['recipe']['epochs']) if steps else 1
+    if history.recipe.get('data') != rs[0]['data']: return f'Other pictures ({history.recipe.get("data")}), so the numbers cannot be compared.'
+    if share < .95: return f'Yours saw {share:.1%} as many pictures as the recorded run{"s" * (len(rs) > 1)}; D2LCNN_BUDGET=full runs the whole recipe.'
+    if history.test_acc is None or low - .01 <= history.test_acc <= high + .01: return 'That is where it should be.'
+    if history.test_acc > high: return 'Better than recorded. Is it still, with another seed?'
+    return 'Below the recorded range. Look at the last epochs first: with a constant rate one of them can be a bad moment. Then try another seed, then a tenth of the rate for one more epoch.'
+
+# %% ../nbs/kit/record.ipynb #4d217841
+def beside(
+    history,  # what `fit` gave the reader
+    name,  # a key of `zoo.NETWORKS` or `zoo.MNIST`
+    folder=None,  # see `results_dir`
+    draw=True,  # the curves too?
+):
+    "Print the reader's test accuracy beside the recorded runs' and the one that lessons report; draw all validation curves."
+    n, runs = zoo.network(name), load_runs(folder, name)
+    if not runs: print(f'no recorded runs of {n.title} in {results_dir(folder)}'); return
+    yours = 'not measured' if history.test_acc is None else f'{history.test_acc:.3f}'
+    print(f'yours: test acc {yours}, {history.epochs} epochs, budget {history.budget}')
+    for recipe in zoo.RECIPES:
+        rs = [r for r in runs if r['recipe_name'] == recipe]
+        if not rs: continue
+        acc = [r['test_acc'] for r in rs]
+        spread_ = f'{statistics.mean(acc):.3f}' + (f' (from {min(acc):.3f} to {max(acc):.3f}, {len(acc)} runs)' if len(acc) > 1 else ' (one run)')
+        print(f'recorded, {recipe} recipe: {spread_}, {rs[0]["recipe"]["epochs"]} epochs at {rs[0]["recipe"]["size"]} px on {rs[0]["device"]}' + (', by older code' if any(r['stale'] for r in rs) else ''))
+    if n.reported: print(f'lessons report {n.reported:.3f}')
+    rs = [r for r in runs if r['recipe_name'] == 'classic']
+    if rs: print(_advice(history, rs, min(r['test_acc'] for r in rs), max(r['test_acc'] for r in rs)))
+    if draw: return plot_beside(history, runs)
+
+# %% ../nbs/kit/record.ipynb #73f20fd9
+def plot_beside(history, runs, ax=None):
+    "Validation accuracy by epoch: the recorded runs, and the reader's."
+    import matplotlib.pyplot as plt
+    if ax is None: _, ax = plt.subplots(figsize=(6.4, 3), layout='constrained')
+    for recipe, colour, style in (('classic', '#1d4ed8', '-'), ('modern', '#c2410c', '--')):
+        for i, r in enumerate(r for r in runs if r['recipe_name'] == recipe):
+            ax.plot(range(1, len(r['valid_acc']) + 1), r['valid_acc'], style, color=colour, linewidth=1.2, label=f'recorded, {recipe}' if i == 0 else None)
+    own = [a for a in history.valid_acc if not math.isnan(a)]
+    if own: ax.plot(range(1, len(own) + 1), own, 'o-', color='#0f172a', markersize=4, linewidth=1.6, label=f'yours, budget {history.budget}')
+    ax.set_xlabel('epoch'); ax.set_ylabel('validation accuracy'); ax.legend(frameon=False, fontsize=9); ax.grid(alpha=.25); ax.spines[['top', 'right']].set_visible(False)
+    low = min(min(r['valid_acc'][1:] or [0]) for r in runs); ax.set_ylim(max(0, min([low, *own]) - .03), 1)
+    return ax
+
+# %% ../nbs/kit/record.ipynb #82957e5f
+def _imports(cells):
+    "(module, name) of everything that code cells take from the package"
+    found, modules = [], {}
+    for source in cells:
+        try: tree = ast.parse('\n'.join(l for l in source.splitlines() if not l.lstrip().startswith(('%', '!'))))
+        except SyntaxError: continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == 'd2lcnn': modules |= {a.asname or a.name: a.name for a in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or '').startswith('d2lcnn.'): found += [(node.module.removeprefix('d2lcnn.'), a.name) for a in node.names]
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules: found.append((modules[node.value.id], node.attr))
+    return found
+
+
+def notebook_fingerprint(
+    path,  # of a chapter
+) -> str:  # 12 hexadecimal digits
+    "A hash of a chapter's code cells and of the package's code that they reach."
+    nb = json.loads(Path(path).read_text(encoding='utf-8'))
+    cells = [''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code']
+    reached = _reached(_imports(cells), without={'check'})
+    return hashlib.sha256(repr((cells, sorted(reached.items()))).encode()).hexdigest()[:12]
+
+# %% ../nbs/kit/record.ipynb #37fa5e9e
+def note_outputs(path, folder=None, **facts):
+    "Write down that a chapter's stored outputs were made now, by the code of now."
+    file = results_dir(folder) / 'outputs.json'
+    known = json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+    known[Path(path).stem] = dict(code=notebook_fingerprint(path), date=time.strftime('%Y-%m-%d'), torch=str(torch.__version__), **facts)
+    with _atomic(file) as tmp: tmp.write_text(json.dumps(dict(sorted(known.items())), indent=1) + '\n', encoding='utf-8')
+
+
+def stale_outputs(folder=None, nbs=None) -> dict:  # chapter -> 'fresh', 'stale' or 'unknown'
+    "Which chapters' stored outputs come from the present code."
+    from d2lcnn.cli import find_chapters
+    file = results_dir(folder) / 'outputs.json'
+    known = json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+    return {p.stem: 'unknown' if p.stem not in known else 'fresh' if known[p.stem]['code'] == notebook_fingerprint(p) else 'stale' for p in find_chapters(nbs=nbs)}

@@ -125,6 +125,18 @@ def mode(net, training: bool):
     finally:
         for m, was in before: m.training = was
 
+# %% ../nbs/kit/train.ipynb #a7eacef4
+def _processes():  # (number of this one, how many there are)
+    on = distributed.is_available() and distributed.is_initialized()
+    return (distributed.get_rank(), distributed.get_world_size()) if on else (0, 1)
+
+
+def _summed(*tensors):
+    "The sums over all processes."
+    if _processes()[1] > 1:
+        for t in tensors: distributed.all_reduce(t)
+    return tensors
+
 # %% ../nbs/kit/train.ipynb #0c502791
 class Scores(NamedTuple):
     loss: float  # mean over the examples
@@ -542,18 +554,6 @@ class _Average:
         self.net.load_state_dict(self.state); self.state = now
 
 # %% ../nbs/kit/train.ipynb #f7061365
-def _processes():  # (number of this one, how many there are)
-    on = distributed.is_available() and distributed.is_initialized()
-    return (distributed.get_rank(), distributed.get_world_size()) if on else (0, 1)
-
-
-def _summed(*tensors):
-    "The sums over all processes."
-    if _processes()[1] > 1:
-        for t in tensors: distributed.all_reduce(t)
-    return tensors
-
-
 def _parallel(net, device):
     from torch.nn.parallel import DistributedDataParallel
     return DistributedDataParallel(net, device_ids=[device] if device.type == 'cuda' else None)
