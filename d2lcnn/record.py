@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENGINE', 'SHOWN', 'SHOW', 'code_fingerprint', 'results_dir', 'record', 'is_stale', 'load_runs', 'spread',
-           'scoreboard', 'table', 'beside', 'plot_beside', 'notebook_fingerprint', 'note_outputs', 'stale_outputs']
+           'scoreboard', 'table', 'beside', 'recorded', 'plot_beside', 'notebook_fingerprint', 'note_outputs',
+           'stale_outputs']
 
 # %% ../nbs/kit/record.ipynb #89825d27
 import ast, hashlib, importlib, json, math, statistics, time
@@ -212,7 +213,7 @@ def _advice(history, rs, low, high):
 
 # %% ../nbs/kit/record.ipynb #4d217841
 def beside(
-    history,  # what `fit` gave the reader
+    history,  # what `fit` gave the reader; None: only the recorded runs
     name,  # a key of `zoo.NETWORKS` or `zoo.MNIST`
     folder=None,  # see `results_dir`
     draw=True,  # the curves too?
@@ -220,8 +221,9 @@ def beside(
     "Print the reader's test accuracy beside the recorded runs' and the one that lessons report; draw all validation curves."
     n, runs = zoo.network(name), load_runs(folder, name)
     if not runs: print(f'no recorded runs of {n.title} in {results_dir(folder)}'); return
-    yours = 'not measured' if history.test_acc is None else f'{history.test_acc:.3f}'
-    print(f'yours: test acc {yours}, {history.epochs} epochs, budget {history.budget}')
+    if history is not None:
+        yours = 'not measured' if history.test_acc is None else f'{history.test_acc:.3f}'
+        print(f'yours: test acc {yours}, {history.epochs} epochs, budget {history.budget}')
     for recipe in zoo.RECIPES:
         rs = [r for r in runs if r['recipe_name'] == recipe]
         if not rs: continue
@@ -230,18 +232,23 @@ def beside(
         print(f'recorded, {recipe} recipe: {spread_}, {rs[0]["recipe"]["epochs"]} epochs at {rs[0]["recipe"]["size"]} px on {rs[0]["device"]}' + (', by older code' if any(r['stale'] for r in rs) else ''))
     if n.reported: print(f'lessons report {n.reported:.3f}')
     rs = [r for r in runs if r['recipe_name'] == 'classic']
-    if rs: print(_advice(history, rs, min(r['test_acc'] for r in rs), max(r['test_acc'] for r in rs)))
+    if rs and history is not None: print(_advice(history, rs, min(r['test_acc'] for r in rs), max(r['test_acc'] for r in rs)))
     if draw: return plot_beside(history, runs)
+
+
+def recorded(name, folder=None):
+    "The recorded runs alone: `beside` without a run of one's own."
+    return beside(None, name, folder)
 
 # %% ../nbs/kit/record.ipynb #73f20fd9
 def plot_beside(history, runs, ax=None):
-    "Validation accuracy by epoch: the recorded runs, and the reader's."
+    "Validation accuracy by epoch: the recorded runs, and the reader's, if there is one."
     import matplotlib.pyplot as plt
     if ax is None: _, ax = plt.subplots(figsize=(6.4, 3), layout='constrained')
     for recipe, colour, style in (('classic', '#1d4ed8', '-'), ('modern', '#c2410c', '--')):
         for i, r in enumerate(r for r in runs if r['recipe_name'] == recipe):
             ax.plot(range(1, len(r['valid_acc']) + 1), r['valid_acc'], style, color=colour, linewidth=1.2, label=f'recorded, {recipe}' if i == 0 else None)
-    own = [a for a in history.valid_acc if not math.isnan(a)]
+    own = [a for a in history.valid_acc if not math.isnan(a)] if history is not None else []
     if own: ax.plot(range(1, len(own) + 1), own, 'o-', color='#0f172a', markersize=4, linewidth=1.6, label=f'yours, budget {history.budget}')
     ax.set_xlabel('epoch'); ax.set_ylabel('validation accuracy'); ax.legend(frameon=False, fontsize=9); ax.grid(alpha=.25); ax.spines[['top', 'right']].set_visible(False)
     low = min(min(r['valid_acc'][1:] or [0]) for r in runs); ax.set_ylim(max(0, min([low, *own]) - .03), 1)
