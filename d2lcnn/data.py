@@ -351,19 +351,22 @@ def digits(
                  batch_size=batch_size, size=28 if size is None else size, valid=valid, limit=limit, device=device, seed=seed, normalize=normalize, augment=augment)
 
 # %% ../nbs/kit/data.ipynb #5d5237bf
+_told = set()  # of which sets the reader knows that they are not here
+
+
 def load_data(
     name=FASHION,  # 'fashion_mnist', 'mnist' or 'digits'
     valid=None,  # None: the set's own default
     root=None,  # see `data_root`
     **kwargs,  # as `fashion_mnist`: batch_size, size, limit, device, seed, normalize, augment
 ) -> Data:
-    "A data set by name; the digits, with a line that says so, when it is neither here nor to be had."
+    "A data set by name; the digits, with a line that says so the first time, when it is neither here nor to be had."
     if valid is not None: kwargs['valid'] = valid
     if name == DIGITS: return digits(**kwargs)
     try: return {FASHION: fashion_mnist, 'mnist': mnist}[_entry(name) and name](root=root, **kwargs)
     except DataUnavailable as e:
         reason = str(e).splitlines()[1].strip(' -')
-        print(f"{_entry(name)[0]} is not in {data_root(root)} and cannot be downloaded ({reason}).\n"
+        if name not in _told: print(f"{_entry(name)[0]} is not in {data_root(root)} and cannot be downloaded ({reason}).\n"
               f"Using scikit-learn's 1,797 handwritten digits instead: everything runs, the numbers differ. `d2lcnn doctor` helps.")
-        kwargs.pop('valid', None)
+        _told.add(name); kwargs.pop('valid', None)
         return digits(**kwargs)

@@ -147,11 +147,14 @@ def test_read_only_root(mirror, tmp_path):
 
 
 def test_offline_falls_back_and_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(D, '_told', set())
     monkeypatch.setenv('D2LCNN_OFFLINE', '1')
     with pytest.raises(D.DataUnavailable, match='D2LCNN_OFFLINE'): D.fashion_mnist(root=tmp_path / 'none')
     data = D.load_data('fashion_mnist', root=tmp_path / 'none', batch_size=64, size=32, device='cpu')
     assert data.name == 'digits' and next(iter(data.train))[0].shape == (64, 1, 32, 32)
     assert "1,797 handwritten digits" in capsys.readouterr().out and not (tmp_path / 'none').exists()
+    D.load_data('fashion_mnist', root=tmp_path / 'none', device='cpu')
+    assert not capsys.readouterr().out, 'said once'
 
 
 def test_unknown_set():
