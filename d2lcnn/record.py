@@ -85,8 +85,10 @@ def results_dir(
     "Where runs are recorded."
     if folder: return Path(folder)
     from d2lcnn.cli import nbs_dir
-    try: return nbs_dir().parent / 'results'
-    except FileNotFoundError: return Path('results')
+    places = [Path(__file__).resolve().parent.parent / 'results', Path('results')]  # a clone's; here
+    try: places.insert(0, nbs_dir().parent / 'results')
+    except FileNotFoundError: pass
+    return next((p for p in places if (p / 'runs').is_dir()), places[0] if len(places) == 3 else places[-1])
 
 
 def _hash(*tensors):
@@ -183,7 +185,7 @@ def scoreboard(
     rows = []
     for (name, recipe, reduced, device), rs in groups.items():
         acc, sd = spread(r['test_acc'] for r in rs)
-        rows.append(dict(name=name, title=rs[0]['title'], recipe=recipe, reduced=reduced, year=rs[0]['year'], data=rs[0]['data'], runs=len(rs), acc=acc, sd=sd,
+        rows.append(dict(name=name, title=zoo.network(name).title, recipe=recipe, reduced=reduced, year=rs[0]['year'], data=rs[0]['data'], runs=len(rs), acc=acc, sd=sd,
             low=min(r['test_acc'] for r in rs), high=max(r['test_acc'] for r in rs), epochs=rs[0]['recipe']['epochs'], size=rs[0]['recipe']['size'],
             parameters=rs[0]['parameters'], macs=rs[0]['macs'], memory=rs[0]['peak_memory'], seconds=statistics.median(sum(r['seconds']) for r in rs),
             examples_per_s=statistics.median(r['examples_per_s'] for r in rs), device=device, stale=any(r['stale'] for r in rs)))
@@ -195,8 +197,8 @@ def table(rows) -> str:
     head = f'{"network":24} {"recipe":16} {"runs":>4} {"test acc":>15} {"epochs":>6} {"size":>4} {"parameters":>11} {"MACs":>8} {"memory":>8} {"seconds":>8} {"examples/s":>10}'
     lines = [head, '-' * len(head)]
     for r in rows:
-        recipe = r['recipe'] + (' (reduced)' if r['reduced'] else '')
-        lines.append(f'{r["title"]:24} {recipe:16} {r["runs"]:4} {r["acc"]:8.4f} ±{r["sd"]:6.4f} {r["epochs"]:6} {r["size"]:4} {r["parameters"]:11,} {r["macs"] / 1e6:6.1f} M '
+        recipe, sd = r['recipe'] + (' (reduced)' if r['reduced'] else ''), f'±{r["sd"]:.4f}' if r['runs'] > 1 else ''
+        lines.append(f'{r["title"]:24} {recipe:16} {r["runs"]:4} {r["acc"]:8.4f} {sd:>7} {r["epochs"]:6} {r["size"]:4} {r["parameters"]:11,} {r["macs"] / 1e6:6.1f} M '
                      f'{"–" if r["memory"] is None else format(r["memory"] / 2**30, ".2f") + " G":>8} {r["seconds"]:8.1f} {r["examples_per_s"]:10,.0f}' + ('  stale: made by older code' if r['stale'] else ''))
     return '\n'.join(lines)
 

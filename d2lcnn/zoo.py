@@ -106,7 +106,7 @@ NETWORKS = {
     'densenet': Network('DenseNet', 2017, '12_densenet', lambda size: densenet(),
         Recipe(10, 0.1, 256, 96), _sgd(10, 0.1), .882),
 }
-MNIST = {'lenet5': Network('LeNet-5, modern', 1998, '05_lenet', lambda size: lenet5(size=size),
+MNIST = {'lenet5': Network('LeNet-5, MNIST', 1998, '05_lenet', lambda size: lenet5(size=size),
     Recipe(10, 1e-3, 64, 32, 'mnist', 'Adam', init=None, normalize=True),
     Recipe(8, 6e-3, 128, 32, 'mnist', 'AdamW', ADAM, 'he', 'one_cycle', .05, 'crop', .995, True), .9896)}
 RECIPES = ('classic', 'modern')

