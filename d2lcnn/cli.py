@@ -211,10 +211,10 @@ def cmd_train(args):
     import json
     import torch
     from d2lcnn import train, zoo
-    zoo.recipe_of(args.net, args.recipe)
+    recipe = zoo.recipe_of(args.net, args.recipe, **_changes(args))
     device = _process_group() or args.device
     first = device is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-    if first and not args.quiet: print(f'{args.net}, {zoo.recipe_of(args.net, args.recipe, **_changes(args))}, seed {args.seed}')
+    if first and not args.quiet: print(f'{args.net}, {args.recipe} recipe, seed {args.seed}: {recipe.data}, {recipe.size} px, {recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer}, lr {recipe.lr:g}')
     try: net, history = zoo.train(args.net, args.recipe, args.seed, limit=args.limit, device=device, verbose=not args.quiet, **_changes(args))
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.destroy_process_group()

@@ -1,0 +1,92 @@
+"The counting of chapter 14: costs by hand and against the network's own MACs, clocks, profiles, Amdahl."
+import json
+import math
+import time
+
+import pytest
+import torch
+from conftest import ROOT
+from torch import nn
+from torch.nn import functional as F
+
+from d2lcnn import speed as S, zoo
+from d2lcnn.bench import CPU_PLAN, GPU_PLAN, table
+from d2lcnn.lenet import lenet
+from d2lcnn.summary import macs
+
+
+def test_clock_leaves_out_the_first_calls_and_measures_each():
+    calls = []
+    def f(): calls.append(0); time.sleep(.03 if len(calls) <= 2 else .005)
+    seconds = S.timed(f, 4)
+    assert len(seconds) == 4 and len(calls) == 6 and all(.004 < s < .03 for s in seconds)
+    with pytest.raises(ValueError, match='repeats=0'): S.timed(f, 0)
+
+
+@pytest.mark.parametrize('name', [*zoo.NETWORKS])
+def test_a_step_costs_about_three_forward_passes(name):
+    size = zoo.network(name).classic.size
+    costs, forward = S.step_costs(zoo.network(name).make(size), (2, 1, size, size)), macs(zoo.network(name).make(size), (2, 1, size, size))
+    counted = sum(o.macs for o in costs)
+    assert 2.5 * forward < counted <= 3 * forward  # the first layer needs no gradient of its input
+    heavy = {o.op for o in costs if o.macs}
+    assert heavy <= {'convolution', 'convolution_backward', 'mm', 'addmm'}, heavy
+
+
+def test_costs_of_a_linear_layer_by_hand():
+    costs = S.step_costs(nn.Sequential(nn.Flatten(), nn.Linear(12, 10)), (5, 3, 2, 2))
+    forward = next(o for o in costs if o.op == 'addmm')
+    assert forward.macs == 5 * 12 * 10 and forward.bytes == 4 * (5 * 12 + 12 * 10 + 10 + 5 * 10)
+    assert sum(o.macs for o in costs) == 2 * 600  # forward, and the gradient of the weights
+
+
+def test_costs_scale_with_batch_and_bytes_with_the_type():
+    one, two = (S.step_costs(lenet(), (n, 1, 28, 28)) for n in (64, 128))
+    assert 2 * sum(o.macs for o in one) == sum(o.macs for o in two)
+    half = S.step_costs(lenet(), (128, 1, 28, 28), dtype=torch.bfloat16)
+    assert .45 < sum(o.bytes for o in half) / sum(o.bytes for o in two) < .6
+
+
+def test_counting_leaves_the_network_alone():
+    net = lenet().eval(); before = {k: v.clone() for k, v in net.state_dict().items()}
+    S.step_costs(net, (2, 1, 28, 28))
+    assert not net.training and all(p.grad is None and p.device.type == 'cpu' for p in net.parameters())
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+
+
+def test_bound_is_the_slower_of_the_two():
+    o = S.Cost('x', 100, 10)
+    assert o.seconds(peak=50, bandwidth=100) == 2 and o.seconds(peak=1000, bandwidth=2) == 5
+
+
+@pytest.mark.parametrize('share, gain', [(-.1, 2), (1.1, 2), (.5, 0)])
+def test_amdahl_refuses(share, gain):
+    with pytest.raises(ValueError, match=str(share if gain else gain)): S.amdahl(share, gain)
+
+
+def test_amdahl():
+    for share in (0, .3, 1):
+        for gain in (.5, 1, 7): assert math.isclose(S.amdahl(share, gain), 1 / ((1 - share) + share / gain))
+    assert S.amdahl(1, math.inf) == math.inf and math.isclose(S.amdahl(.75, math.inf), 4)
+
+
+def test_profile_finds_what_takes_the_time(capfd):
+    A, w = torch.randn(600, 600), torch.randn(4, requires_grad=True)
+    def step(): A @ A; (w * 2).sum().backward()
+    rows = S.operators(step)
+    assert rows[0][0] == 'mm' and rows[0][1] == 1 and [r[2] for r in rows] == sorted((r[2] for r in rows), reverse=True)
+    assert {'mul', 'sum'} <= {r[0] for r in rows}
+    assert capfd.readouterr() == ('', ''), 'the profiler wrote something'
+
+
+def test_recorded_measurements_are_whole():
+    folder = ROOT / 'results' / 'bench'
+    gpu, cpu = (json.loads((folder / f'{n}.json').read_text(encoding='utf-8')) for n in ('h200', 'cpu'))
+    for result, plan in ((gpu, GPU_PLAN), (cpu, CPU_PLAN)):
+        assert {r['name'] for r in result['rows']} == set(plan) and len(table(result).splitlines()) == 5 + len(result['rows'])
+        for r in result['rows']:
+            assert r['low'] <= r['examples_per_s'] <= r['high'] and 0 <= r['data_share'] <= 1
+            bound = sum(o.seconds(max(result['peak_macs'].values()), math.inf) for o in S.step_costs(zoo.network(r['name']).make(r['size']), (r['batch_size'], 1, r['size'], r['size'])))
+            assert r['batch_size'] / r['examples_per_s'] > bound, 'faster than the arithmetic allows'
+    profile = json.loads((folder / 'profile-h200.json').read_text(encoding='utf-8'))
+    for p in profile['steps'].values(): assert sum(p['parts'].values()) < p['step_ms']
