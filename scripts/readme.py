@@ -29,7 +29,7 @@ def readme(notebook=ROOT / 'nbs' / 'index.ipynb'):
     parts = []
     for cell in json.loads(notebook.read_text(encoding='utf-8'))['cells']:
         source = ''.join(cell['source']).strip()
-        if not source or re.match(r'#\|\s*hide', source): continue
+        if not source or re.match(r'#\|\s*(hide|echo: false)', source) or 'site' in cell['metadata'].get('tags', []): continue  # for the site alone
         if cell['cell_type'] == 'markdown': parts.append(links(source))
         elif cell['cell_type'] == 'code':
             parts.append(f'```python\n{source}\n```')
