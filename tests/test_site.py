@@ -1,4 +1,5 @@
 "The site's parts that can be checked without Quarto; with a `quarto` on the PATH it is rendered."
+import importlib.util
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ CONFIG = yaml.safe_load((ROOT / '_quarto.yml').read_text(encoding='utf-8'))
 
 
 def hrefs(node):
-    if isinstance(node, str): return [node] if node.endswith('.ipynb') else []
+    if isinstance(node, str): return [node] if node.endswith(('.ipynb', '.qmd')) else []
     if isinstance(node, list): return [h for n in node for h in hrefs(n)]
     if isinstance(node, dict): return [h for k, n in node.items() if k in ('href', 'contents', 'left', 'sidebar', 'navbar') for h in hrefs(n)]
     return []
@@ -83,6 +84,155 @@ def test_references_resolve(path):
     labels = re.findall(r'#\| label: (\S+)', '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'code')) + re.findall(r'\{#((?:eq|fig|sec|tbl)-[\w-]+)', text)
     assert len(labels) == len(set(labels))
     for ref in re.findall(r'@((?:eq|fig|sec|tbl)-[\w-]+)', text): assert ref.rstrip('-') in labels, ref
+
+
+# ---------------------------------------------------------------- what the filter does to the prose
+
+def load_filter():
+    spec = importlib.util.spec_from_file_location('site_filter', ROOT / 'nbs' / '_filter.py')
+    module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
+    return module
+
+
+FILTER = load_filter()
+PAPERS = FILTER.papers()
+CHAPTERS = [p for p in NOTEBOOKS if re.match(r'\d\d_', p.name)]
+
+
+def prose(nb): return '\n\n'.join(''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'markdown')
+
+
+def reading_list(path): return prose(json.loads(path.read_text(encoding='utf-8'))).split('## Further reading')[-1]
+
+
+def test_bibliography_is_well_formed():
+    text = (ROOT / 'nbs' / 'references.bib').read_text(encoding='utf-8')
+    assert len(PAPERS) == len({p['key'] for p in PAPERS}) == text.count('\n@') > 70
+    for p in PAPERS:
+        assert all(p['names']) and re.fullmatch(r'1[89]\d\d|20\d\d', p['year']) and p['url'].startswith('https://') and len(p['title']) > 5, p
+
+
+def test_every_paper_is_named_by_a_chapter():
+    used = {p['key'] for path in CHAPTERS for p in FILTER.named(reading_list(path), PAPERS)}
+    assert used == {p['key'] for p in PAPERS}
+
+
+@pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
+def test_citations_resolve_and_the_reading_list_is_linked(path):
+    before, after = (prose(nb) for nb in (json.loads(path.read_text(encoding='utf-8')), filtered(json.loads(path.read_text(encoding='utf-8')))))
+    cites = re.findall(r'@([a-z]+\d{4}b?)\b', after)
+    assert set(cites) <= {p['key'] for p in PAPERS}
+    brackets = r'\[[A-Z][^\]\[@`$]+ (?:19|20)\d\d[^\]\[@]*\](?!\()'
+    assert not (left := re.findall(brackets, after)), f'not in the reading list: {left}'
+    assert len(cites) >= len(re.findall(brackets, before))
+    for line in after.split('## Further reading')[1].splitlines():
+        if re.match(r'- [A-Z]\. ', line): assert re.search(r'\]\(https?://', line), line
+
+
+def test_citation_rules():
+    he = [p for p in PAPERS if p['key'] in ('he2015', 'he2016', 'he2016b', 'he2019')]; small = [p for p in he if p['key'] in ('he2016', 'he2016b')]
+    assert FILTER.cited('see [He, Zhang, Ren, Sun, 2015] and [He, Zhang, Ren, Sun, 2016].', small) == 'see [@he2016] and [@he2016b].'
+    assert FILTER.cited('[after He, Zhang, Ren, Sun, 2016, section 4]', small) == '[after @he2016b, section 4]'
+    assert FILTER.cited('[He et al., 1999], [1, 2024], [He, 2015](x)', small) == '[He et al., 1999], [1, 2024], [He, 2015](x)'
+    assert FILTER.cited('[He, Zhang, 2015]', he) == '[He, Zhang, 2015]', 'two fit: say nothing rather than something wrong'
+    kept = '`[He, 2016]` $x [He, 2016]$ [a](b) <i>'
+    assert FILTER.outside(kept, str.upper) == '`[He, 2016]` $x [He, 2016]$ [a](b) <i>'
+    assert FILTER.linked_titles('- K. He: *Identity Mappings in Deep Residual Networks*, 2016', small) == '- K. He: [*Identity Mappings in Deep Residual Networks*](https://arxiv.org/abs/1603.05027), 2016'
+
+
+def test_glossary_is_whole_and_its_words_are_explained_once():
+    terms = FILTER.terms(); text = (ROOT / 'nbs' / 'glossary.qmd').read_text(encoding='utf-8')
+    anchors = re.findall(r'\{#([\w-]+)\}', text)
+    assert len(anchors) == len(set(anchors)) > 55
+    for word, anchor, zh, meaning in terms: assert zh and len(meaning) > 15 and f'{{#{anchor}}}' in text, word
+    for target in re.findall(r'\]\(([^)]+\.ipynb)\)', text): assert (ROOT / 'nbs' / target).exists(), target
+    seen = set(); once = FILTER.explained('# Stride\n`stride` The stride, $stride$, and the stride. [stride](x)', terms, seen)
+    assert once.count('glossary.qmd#stride') == 1 and once.startswith('# Stride\n`stride` The [stride](glossary.qmd#stride){.term title="步幅: How many pixels') and once.endswith(', $stride$, and the stride. [stride](x)')
+    assert FILTER.explained('a stride', terms, seen) == 'a stride'
+
+
+@pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
+def test_words_and_names_lead_somewhere(path):
+    after = prose(filtered(json.loads(path.read_text(encoding='utf-8'))))
+    links = re.findall(r'\]\(((?:\.\./reference/|glossary)[^)]*)\)', after)
+    assert len(links) >= 8
+    for link in links:
+        file, anchor = link.split('#'); target = (path.parent / file).resolve()
+        assert f'{{#{anchor}}}' in target.read_text(encoding='utf-8'), link
+
+
+def test_page_links_name_the_notebook():
+    path = ROOT / 'nbs' / '05_lenet.ipynb'; out = filtered(json.loads(path.read_text(encoding='utf-8')))
+    text = ''.join(out['cells'][1]['source'])
+    assert text.count('nbs/05_lenet.ipynb') == 4 and 'colab.research.google.com/github/d2lcnn/d2lcnn/blob/main/nbs/05_lenet.ipynb' in text and re.search(r'about \d+ minutes', text)
+
+
+@pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
+def test_first_code_cell_installs_where_the_package_is_missing(path):
+    first = next(c for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code')
+    text = ''.join(first['source']); assert text.startswith('#| hide') and not first['outputs']
+    asked = []
+    class Shell: system = staticmethod(asked.append)
+    before = sys.path[:]
+    try:
+        exec(text.replace("find_spec('d2lcnn')", 'None'), {'get_ipython': Shell})
+        assert len(asked) == 1 and 'git clone' in asked[0] and sys.path[0] == 'd2lcnn-book'
+        asked.clear(); exec(text, {'get_ipython': Shell}); assert not asked
+    finally: sys.path[:] = before
+
+
+# ---------------------------------------------------------------- the reference
+
+def test_reference_is_up_to_date():
+    pytest.importorskip('fastcore', reason='fastcore is not installed (pip install "d2lcnn[dev]")')
+    done = subprocess.run([sys.executable, 'scripts/reference.py', '--check'], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_reference_has_every_public_name():
+    import importlib as il
+    pages = {p.stem: p.read_text(encoding='utf-8') for p in (ROOT / 'reference').glob('*.qmd')}
+    assert [h for h in hrefs(CONFIG['website']['sidebar']) if h.startswith('reference/')] == ['reference/index.qmd'] + [f'reference/{m}.qmd' for m in re.findall(r'^## \[d2lcnn\.(\w+)\]', pages['index'], re.M)]
+    for path in sorted((ROOT / 'd2lcnn').glob('*.py')):
+        if path.stem.startswith('_') or path.stem == 'torch': continue
+        module = il.import_module(f'd2lcnn.{path.stem}')
+        for name in getattr(module, '__all__', []):
+            if getattr(getattr(module, name), '__module__', module.__name__) == module.__name__: assert f'\n## {name} {{#{name}}}\n' in pages[path.stem], f'{path.stem}.{name}'
+    for text in pages.values(): assert not re.search(r'0x[0-9a-f]{6}|/home/|/root/', text)
+
+
+@pytest.mark.parametrize('path', [*(ROOT / 'reference').glob('*.qmd'), ROOT / '404.qmd', ROOT / 'nbs' / 'glossary.qmd'], ids=lambda p: p.stem)
+def test_links_of_plain_pages(path):
+    for target in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'```.*?```|`[^`\n]*`', '', path.read_text(encoding='utf-8'), flags=re.S)):
+        if re.match(r'[a-z]+:', target): continue
+        file, _, anchor = target.partition('#'); other = (path.parent / file).resolve() if file else path
+        assert other.exists(), target
+        if anchor: assert f'{{#{anchor}}}' in other.read_text(encoding='utf-8'), target
+
+
+# ---------------------------------------------------------------- what a page weighs and shows
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_outputs_are_fit_for_a_page(path):
+    nb = filtered(json.loads(path.read_text(encoding='utf-8'))); size = 0
+    for c in nb['cells']:
+        size += len(''.join(c['source']).encode())
+        for o in c.get('outputs', []):
+            assert o['output_type'] != 'error' and o.get('name') != 'stderr'
+            text = ''.join(o.get('text', [])) + ''.join(''.join(v) for k, v in o.get('data', {}).items() if k.startswith('text/'))
+            assert not re.search(r'\b\w*Warning\b: |/home/\w|/root/|/work/|/tmp/\w', text), re.search(r'.{60}(Warning: |/home/|/root/|/work/|/tmp/).{60}', text, re.S)
+            for img in re.findall(r'<img\b[^>]*>', text): assert re.search(r'\balt="[^"]+"', img), img[:120]
+            for svg in re.findall(r'<svg\b[^>]*>', text): assert 'aria-label' in svg or 'aria-hidden' in svg or 'role=' in svg, svg[:120]
+            size += len(text.encode()) + sum(len(v) if isinstance(v, str) else sum(map(len, v)) for k, v in o.get('data', {}).items() if k.startswith('image/'))
+            if any(k.startswith('image/png') for k in o.get('data', {})): assert '#| fig-alt:' in ''.join(c['source']) or path.parent.name != 'nbs', ''.join(c['source'])[:200]
+    assert size < 3_000_000, f'{size:,} bytes'
+
+
+def test_no_page_asks_another_host():
+    "Scripts, fonts and styles come with the page."
+    for path in [*(ROOT / 'd2lcnn' / 'assets').glob('*.js'), ROOT / 'nbs' / '_theme.scss', ROOT / 'index.html']:
+        assert not re.search(r'(src|href|url|import)\W{1,3}https?://(?!www\.w3\.org|github\.com)', path.read_text(encoding='utf-8')), path.name
+    assert CONFIG['format']['html']['html-math-method'] == 'mathml'
 
 
 @pytest.mark.skipif(not shutil.which('quarto'), reason='no quarto on the PATH: the site is rendered elsewhere')
