@@ -67,7 +67,7 @@ def opened(browser, lab, name):
 
 def run_all(page):
     page.evaluate(RUN_ALL)
-    page.wait_for_function('() => window.done', timeout=240_000); page.wait_for_function(IDLE, timeout=60_000); page.wait_for_timeout(1000)
+    page.wait_for_function('() => window.done', timeout=480_000); page.wait_for_function(IDLE, timeout=60_000); page.wait_for_timeout(1000)
     return page.evaluate(CELLS)
 
 
@@ -104,7 +104,7 @@ def test_lessons_written_for_d2l_in_jupyterlab(browser, lab):
     early = page.evaluate('() => document.querySelectorAll(".jp-CodeCell")[0].querySelector("img").src')
     assert not page.evaluate('() => window.done'), 'the first picture comes while the cell runs'
     page.wait_for_function(f'(early) => {{ const i = document.querySelectorAll(".jp-CodeCell")[0].querySelector("img"); return i && i.src !== early }}', arg=early, timeout=120_000)
-    page.wait_for_function('() => window.done', timeout=240_000); page.wait_for_function(IDLE, timeout=60_000); page.wait_for_timeout(1000)
+    page.wait_for_function('() => window.done', timeout=480_000); page.wait_for_function(IDLE, timeout=60_000); page.wait_for_timeout(1000)
     cells = page.evaluate(CELLS)
     for cell, count in zip(cells, (1, 2)):  # the second lesson ends with a row of pictures
         assert all(o['output_type'] != 'error' and o.get('name') != 'stderr' for o in cell['outputs']), cell['outputs']
