@@ -6,7 +6,8 @@
 __all__ = ['Layer', 'KERNELS', 'Explorer', 'draw_corr2d', 'explore_corr2d', 'why_impossible', 'draw_padding_stride',
            'explore_padding_stride', 'draw_channels', 'explore_channels', 'why_no_pooling', 'draw_pooling',
            'explore_pooling', 'parse_layers', 'receptive_fields', 'draw_receptive_field', 'explore_receptive_field',
-           'load_image', 'apply_filter', 'draw_filter', 'explore_filter', 'corr2d_element', 'padding_stride_element']
+           'load_image', 'apply_filter', 'draw_filter', 'explore_filter', 'corr2d_element', 'padding_stride_element',
+           'pooling_element', 'receptive_field_element']
 
 # %% ../nbs/kit/explore.ipynb #98f06998
 import base64, html, io, json, math, os, re, textwrap
@@ -888,3 +889,21 @@ def padding_stride_element(
     "The padding and stride explorer for a page without a kernel."
     settings = dict(size=size, kernel=kernel, padding=padding, stride=stride, dilation=dilation, position=position)
     return _element('d2l-padding-stride', settings, draw_padding_stride(**settings))
+
+# %% ../nbs/kit/explore.ipynb #86d47ba8
+def pooling_element(
+    X=None,     # input (H, W), at most 8×8; None: an example
+    window=2, stride=2, padding=0, mode='max', # the settings to start with
+    position=0, # the output cell to start at
+):              # IPython.display.HTML
+    "The pooling explorer for a page without a kernel."
+    X = _matrix([[3, 1, 0, 2, 5, 1], [0, 8, 2, 1, 0, 4], [1, 2, 6, 0, 3, 3], [4, 0, 1, 9, 2, 0], [2, 5, 0, 1, 7, 2], [0, 1, 3, 4, 0, 6]] if X is None else X, 'X')
+    settings = dict(window=window, stride=stride, padding=padding, mode=mode, position=position)
+    return _element('d2l-pooling', dict(x=json.dumps(X.tolist()), **settings), draw_pooling(X, **settings))
+
+def receptive_field_element(
+    layers='conv3 conv3 pool2 conv3', # the stack to start with, as `parse_layers` reads it
+):                                    # IPython.display.HTML
+    "The receptive-field explorer for a page without a kernel."
+    parse_layers(layers)
+    return _element('d2l-receptive-field', dict(layers=layers), draw_receptive_field(layers))

@@ -1,5 +1,5 @@
 """What a reader sees and moves: every explorer in a real JupyterLab, the JavaScript elements on a plain page opened as a file."""
-import json, os, random, secrets, shutil, socket, subprocess, sys, time, urllib.request
+import json, os, random, re, secrets, shutil, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ def chromium():
 def page_file(tmp_path_factory):
     "A plain HTML page with two of each element, as `file://` would show it."
     parts = [explore.corr2d_element(), explore.corr2d_element([[1, 2, 0, 3], [0, 1, 5, 2], [4, 0, 9, 8]], [[-1, 0.5], [2, 1]], position=1),
-             explore.padding_stride_element(), explore.padding_stride_element(5, 4, dilation=2)]
+             explore.padding_stride_element(), explore.padding_stride_element(5, 4, dilation=2), explore.pooling_element(), explore.receptive_field_element()]
     f = tmp_path_factory.mktemp('page') / 'page.html'
     f.write_text('<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>t</title>' + '\n'.join(p.data for p in parts), encoding='utf-8')
     return f
@@ -93,6 +93,48 @@ def test_arithmetic_of_the_elements_in_a_browser(plain):
     _compare(plain.evaluate(ASK, [CASES, SETTINGS]))
 
 
+@pytest.mark.browser
+def test_pooling_element_pools_as_pytorch(plain):
+    import torch
+    from torch.nn import functional as F
+    rng, cases = random.Random(5), []
+    for _ in range(300):
+        H, W = rng.randint(1, 8), rng.randint(1, 8)
+        cases.append(([[rng.randint(-9, 9) for _ in range(W)] for _ in range(H)], rng.randint(1, 4), rng.randint(1, 4), rng.randint(0, 2), rng.choice(['max', 'avg'])))
+    got = plain.evaluate('''cases => { const P = customElements.get('d2l-pooling'); return cases.map(([X, k, s, p, mode]) => { const why = P.why(X.length, X[0].length, k, s, p); return why ?? P.pool(X, k, s, p, mode) }) }''', [list(c) for c in cases])
+    refused = 0
+    for (X, k, s, p, mode), js in zip(cases, got, strict=True):
+        why = explore.why_no_pooling((len(X), len(X[0])), k, s, p)
+        if why: refused += 1; assert js == why; continue
+        Y = (F.max_pool2d if mode == 'max' else F.avg_pool2d)(torch.tensor(X)[None].float(), k, s, p)[0]
+        torch.testing.assert_close(torch.tensor(js).float(), Y)
+    assert 20 < refused < 200
+
+
+@pytest.mark.browser
+def test_pooling_element_under_a_readers_hands(plain):
+    el = plain.locator('d2l-pooling')
+    assert el.locator('.value').inner_text() == '8'  # the largest of 3, 1, 0, 8
+    el.locator('select').select_option('avg'); assert el.locator('.value').inner_text() == '3'
+    el.get_by_role('button', name='Next').click(); assert el.locator('.value').inner_text() == '1.25'  # 0, 2, 2, 1
+    el.locator('input[name=padding]').fill('2'); assert 'more than half of window 2' in el.locator('.why').inner_text()
+
+
+@pytest.mark.browser
+def test_receptive_field_element_counts_as_python(plain):
+    rng, stacks = random.Random(7), []
+    for _ in range(200): stacks.append(' '.join(rng.choice(['conv', 'pool']) + str(rng.randint(1, 7)) + rng.choice(['', '', f'/{rng.randint(1, 3)}']) + rng.choice(['', '', f'*{rng.randint(1, 3)}']) for _ in range(rng.randint(1, 7))))
+    stacks = [s for s in stacks if not re.search(r'pool\S*\*', s)]
+    js = plain.evaluate('''stacks => { const F = customElements.get('d2l-receptive-field'); return stacks.map(s => { const l = F.parse(s); return [F.fields(l), F.cone(l).map(c => c.length)] }) }''', stacks)
+    for s, (fields, sizes) in zip(stacks, js, strict=True):
+        layers = explore.parse_layers(s)
+        assert [tuple(f) for f in fields] == explore.receptive_fields(layers) and sizes == [len(c) for c in explore._cone(layers)]
+    el = plain.locator('d2l-receptive-field'); box = el.locator('input')
+    box.fill('conv3 conv3 conv3'); assert 'one cell sees 7×7 input pixels' in el.locator('.say').inner_text()
+    box.fill('conv3 cnv3'); assert 'Layer 2, "cnv3"' in el.locator('.say').inner_text()
+    box.fill(''); assert 'no layer yet' in el.locator('.say').inner_text()
+
+
 def test_arithmetic_of_the_elements_in_node(tmp_path):
     node = shutil.which('node')
     if not node: pytest.skip('node is not on the PATH; the browser test asks the same')
@@ -106,10 +148,11 @@ def test_arithmetic_of_the_elements_in_node(tmp_path):
 
 def test_scripts_stand_alone():
     files = sorted(ASSETS.glob('*.js'))
-    assert [f.stem for f in files] == ['d2l-corr2d', 'd2l-padding-stride']
+    assert {f.stem for f in files} == {'d2l-corr2d', 'd2l-padding-stride', 'd2l-pooling', 'd2l-receptive-field', 'd2l-scoreboard', 'd2l-curves', 'd2l-lenet', 'd2l-builder'}
     for f in files:
         text = f.read_text(encoding='utf-8')
-        assert '</script' not in text and not [w for w in ('http:', 'https:', 'import ', 'import(', 'require(', 'fetch(') if w in text]
+        assert '</script' not in text and not [w for w in ('https:', 'import(', 'require(', 'fetch(') if w in text] and not re.search(r'^\s*import ', text, re.M)
+        assert not re.sub(r"'http://www\.w3\.org/2000/svg'", '', text).count('http:')
 
 
 # ---------------------------------------------------------------- the elements under a reader's hands
