@@ -20,12 +20,12 @@ def pytest_configure(config):
 def pytest_report_header(config): return config.stash['data']
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def browser():
     "A headless Chromium; skips where there is none."
     if not CHROMIUM: pytest.skip('no Chromium on the PATH (apt-get install chromium)')
     sync_api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed (pip install "d2lcnn[dev]")')
     with sync_api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-dev-shm-usage', '--disable-background-networking'])
+        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-dev-shm-usage', '--disable-quic', '--disable-background-networking', '--disable-component-update'])
         yield b
         b.close()

@@ -1,7 +1,6 @@
 "The layer-stack builder against d2lcnn.summary on random stacks, and by hand in a real browser."
 import math
 import random
-import shutil
 
 import pytest
 import torch
@@ -23,17 +22,6 @@ def stack(seed):
     r = random.Random(seed); early = [k for k in FIELDS if k not in ('flatten', 'linear', 'gap')]
     kinds = r.choices(early, k=r.randint(1, 6)) + r.choice([[], ['gap', 'flatten', 'linear'], ['flatten', 'bn', 'relu', 'linear'], ['flatten', 'linear', 'sigmoid', 'dropout', 'linear'], ['flatten', 'conv'], ['flatten', r.choice(HEAVY)]])
     return r.randint(1, 3), r.randint(1, 40), [{'kind': k, 'v': {f: r.randint(*RANGE[f]) for f in FIELDS[k].split()}} for k in kinds]
-
-
-@pytest.fixture(scope='module')
-def browser():
-    sync = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
-    exe = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    with sync.sync_playwright() as p:
-        try: b = p.chromium.launch(executable_path=exe, args=['--no-sandbox', '--disable-dev-shm-usage'])
-        except Exception as e: pytest.skip(f'no Chromium: apt-get install chromium, or playwright install chromium ({str(e).splitlines()[0]})')
-        yield b
-        b.close()
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import re
-import shutil
 
 import pytest
 import torch
@@ -111,14 +110,7 @@ def test_every_quoted_experiment_is_there():
 # ---------------------------------------------------------------- in a browser
 
 @pytest.fixture(scope='module')
-def page():
-    sync = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
-    exe = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    with sync.sync_playwright() as p:
-        try: b = p.chromium.launch(executable_path=exe, args=['--no-sandbox', '--disable-dev-shm-usage'])
-        except Exception as e: pytest.skip(f'no Chromium: apt-get install chromium, or playwright install chromium ({str(e).splitlines()[0]})')
-        yield b.new_page(viewport={'width': 900, 'height': 900})
-        b.close()
+def page(browser): return browser.new_page(viewport={'width': 900, 'height': 900})
 
 
 @pytest.fixture(scope='module')

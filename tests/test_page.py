@@ -1,6 +1,5 @@
 "LeNet in the page: the JavaScript's logits against PyTorch's, and a digit drawn with the mouse, in a real browser."
 import json
-import shutil
 
 import pytest
 import torch
@@ -57,17 +56,6 @@ def test_sizes():
 
 
 # ---------------------------------------------------------------- in a browser
-
-@pytest.fixture(scope='module')
-def browser():
-    sync = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
-    exe = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    with sync.sync_playwright() as p:
-        try: b = p.chromium.launch(executable_path=exe, args=['--no-sandbox', '--disable-dev-shm-usage'])
-        except Exception as e: pytest.skip(f'no Chromium: apt-get install chromium, or playwright install chromium ({str(e).splitlines()[0]})')
-        yield b
-        b.close()
-
 
 @pytest.fixture(scope='module')
 def page(browser, tmp_path_factory):
