@@ -247,14 +247,14 @@ def bench(
 # %% ../nbs/kit/bench.ipynb #63c40ec7
 def table(result) -> str:
     "The benchmark as text: rates with their spread, the gain over the faster usual loop, and the share of the measured peak."
-    best = {}
+    best, measured = {}, any(r['memory'] for r in result['rows'])
     for r in result['rows']:
         if r['who'].startswith('usual'): best[r['name']] = max(best.get(r['name'], 0), r['examples_per_s'])
-    head = f'{"network":10} {"size":>4} {"batch":>5}  {"contender":28} {"examples/s":>11} {"lowest … highest":>21} {"gain":>6} {"data":>5} {"of peak":>8} {"memory":>8}'
+    head = f'{"network":10} {"size":>4} {"batch":>5}  {"contender":23} {"examples/s":>10} {"lowest … highest":>19} {"gain":>6} {"data":>4} {"of peak":>7}' + (f'{"memory":>8}' if measured else '')
     lines = [f'{result["device"]}; {result["cpu"]}, {result["threads"]} threads; torch {result["torch"]}',
              'matrix product at its best: ' + ', '.join(f'{v / 1e12:.3g} T MACs/s in {k}' for k, v in result['peak_macs'].items()) + f'; memory {result["bandwidth"] / 1e9:,.0f} GB/s', '', head, '-' * len(head)]
     for r in result['rows']:
         peak = result['peak_macs']['bfloat16' if 'bfloat16' in r['who'] else 'float32']
-        lines.append(f'{r["name"]:10} {r["size"]:4} {r["batch_size"]:5}  {r["who"]:28} {r["examples_per_s"]:11,.0f} {r["low"]:9,.0f} … {r["high"]:9,.0f} {r["examples_per_s"] / best[r["name"]]:5.1f}× '
-                     f'{r["data_share"]:5.0%} {3 * r["macs"] * r["examples_per_s"] / peak:8.1%} {"–" if r["memory"] is None else format(r["memory"] / 2**30, ".2f") + " G":>8}')
+        lines.append(f'{r["name"]:10} {r["size"]:4} {r["batch_size"]:5}  {r["who"]:23} {r["examples_per_s"]:10,.0f} {r["low"]:8,.0f} … {r["high"]:8,.0f} {r["examples_per_s"] / best[r["name"]]:5.1f}× '
+                     f'{r["data_share"]:4.0%} {3 * r["macs"] * r["examples_per_s"] / peak:7.1%}' + (f'{"–" if r["memory"] is None else format(r["memory"] / 2**30, ".2f") + " G":>8}' if measured else ''))
     return '\n'.join(lines)

@@ -19,7 +19,7 @@ def chromium(browser): return browser
 
 @pytest.fixture(scope='module')
 def page_file(tmp_path_factory):
-    "A plain HTML page with two of each element, as `file://` would show it."
+    "A plain HTML page with six elements, as `file://` would show it."
     parts = [explore.corr2d_element(), explore.corr2d_element([[1, 2, 0, 3], [0, 1, 5, 2], [4, 0, 9, 8]], [[-1, 0.5], [2, 1]], position=1),
              explore.padding_stride_element(), explore.padding_stride_element(5, 4, dilation=2), explore.pooling_element(), explore.receptive_field_element()]
     f = tmp_path_factory.mktemp('page') / 'page.html'
@@ -224,7 +224,7 @@ def test_picture_stays_where_scripts_do_not_run(chromium, page_file):
     page = context.new_page()
     page.goto(page_file.as_uri())
     images = page.locator('img')
-    assert images.count() == 4 and all(images.nth(i).bounding_box()['width'] > 300 for i in range(4))
+    assert images.count() == 6 and all(images.nth(i).bounding_box()['width'] > 300 for i in range(6))  # one an element
     assert 'Y[0, 0] = 0·0 + 1·1 + 3·2 + 4·3 = 19' in images.first.get_attribute('alt')
     context.close()
 

@@ -217,6 +217,8 @@ def test_stale_runs_and_outputs_are_told_apart(tmp_path):
     write('from d2lcnn.pooling import pool2d', 'pool2d'); first = record.notebook_fingerprint(a)
     record.note_outputs(a, tmp_path / 'results')
     assert record.stale_outputs(tmp_path / 'results', tmp_path / 'nbs') == {'01_a': 'fresh'}
+    write('#| hide\n# on Colab and Kaggle, once: the book and its package', 'from d2lcnn.pooling import pool2d', 'pool2d')
+    assert record.stale_outputs(tmp_path / 'results', tmp_path / 'nbs') == {'01_a': 'fresh'}
     write('from d2lcnn.pooling import pool2d', 'pool2d  # other'); assert record.stale_outputs(tmp_path / 'results', tmp_path / 'nbs') == {'01_a': 'stale'}
     write('from d2lcnn.conv import corr2d', 'corr2d'); assert record.notebook_fingerprint(a) != first
     assert record.stale_outputs(tmp_path / 'none', tmp_path / 'nbs') == {'01_a': 'unknown'}
