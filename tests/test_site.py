@@ -230,7 +230,7 @@ def test_outputs_are_fit_for_a_page(path):
 
 def test_no_page_asks_another_host():
     "Scripts, fonts and styles come with the page."
-    for path in [*(ROOT / 'd2lcnn' / 'assets').glob('*.js'), ROOT / 'nbs' / '_theme.scss', ROOT / 'index.html']:
+    for path in [*(ROOT / 'd2lcnn' / 'assets').glob('*.js'), *(ROOT / 'nbs').glob('_*.scss'), ROOT / 'index.html']:
         assert not re.search(r'(src|href|url|import)\W{1,3}https?://(?!www\.w3\.org|github\.com)', path.read_text(encoding='utf-8')), path.name
     assert CONFIG['format']['html']['html-math-method'] == 'mathml'
 
@@ -243,3 +243,15 @@ def test_quarto_renders(tmp_path):
         if p.parent.name == 'exercises': continue
         page = (site / p.relative_to(ROOT)).with_suffix('.html')
         assert page.exists() and '#|' not in Path(page).read_text(encoding='utf-8')
+
+
+@pytest.mark.browser
+def test_formulas_bring_their_font(browser, tmp_path):
+    "With a font for formulas the sum sign in a line of its own is tall; without one it is as small as a letter."
+    import pypandoc
+    formula = pypandoc.convert_text(r'$$\sum_i x_i$$', 'html', format='markdown', extra_args=['--mathml'])
+    (tmp_path / 'page.html').write_text(f'<!doctype html><meta charset="utf-8"><style>{re.sub("^(//|/[*]).*$", "", (ROOT / "nbs" / "_math.scss").read_text(encoding="utf-8"), flags=re.M)}</style>{formula}', encoding='utf-8')
+    page = browser.new_page(); page.goto((tmp_path / 'page.html').as_uri())
+    assert page.evaluate("document.fonts.load('16px \"Book Math\"', '∑').then(faces => faces.length)") == 1
+    assert page.locator('mo').first.bounding_box()['height'] > 20  # at 16 pixels; 15 without the font
+    page.close()
