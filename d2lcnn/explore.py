@@ -7,7 +7,7 @@ __all__ = ['Layer', 'KERNELS', 'Explorer', 'draw_corr2d', 'explore_corr2d', 'why
            'explore_padding_stride', 'draw_channels', 'explore_channels', 'why_no_pooling', 'draw_pooling',
            'explore_pooling', 'parse_layers', 'receptive_fields', 'draw_receptive_field', 'explore_receptive_field',
            'load_image', 'apply_filter', 'draw_filter', 'explore_filter', 'corr2d_element', 'padding_stride_element',
-           'pooling_element', 'receptive_field_element']
+           'pooling_element', 'receptive_field_element', 'channels_element', 'filter_element']
 
 # %% ../nbs/kit/explore.ipynb #98f06998
 import base64, html, io, json, math, os, re, textwrap
@@ -744,13 +744,17 @@ def apply_filter(
     return Y
 
 
-def _picture(X, w, title):
-    "A grey matrix in 0…1 as a block `w` wide: small ones as crisp squares, large ones as JPEG."
+def _data_url(X):
+    "A grey matrix in 0…1 as a picture in the page: small ones as PNG, large ones as JPEG."
     from PIL import Image
     px, f, small = (X.numpy().clip(0, 1) * 255 + .5).astype('uint8'), io.BytesIO(), max(X.shape) <= 64
     Image.fromarray(px).save(f, 'PNG') if small else Image.fromarray(px).save(f, 'JPEG', quality=88)
-    h, sharp = w * X.shape[0] / X.shape[1], ' style="image-rendering:pixelated"' if small else ''
-    href = f'data:image/{"png" if small else "jpeg"};base64,{base64.b64encode(f.getvalue()).decode()}'
+    return f'data:image/{"png" if small else "jpeg"};base64,{base64.b64encode(f.getvalue()).decode()}'
+
+
+def _picture(X, w, title):
+    "A grey matrix in 0…1 as a block `w` wide: small ones as crisp squares."
+    h, sharp, href = w * X.shape[0] / X.shape[1], ' style="image-rendering:pixelated"' if max(X.shape) <= 64 else '', _data_url(X)
     box = f'x="0" y="24" width="{w}" height="{h:.1f}"'
     return _Block(w, h + 24, f'<text class="b" x="0" y="9" font-size="14">{html.escape(title)}</text>'
                   f'<image {box} preserveAspectRatio="none"{sharp} href="{href}"/><rect {box} style="fill:none;stroke:var(--line)"/>')
@@ -907,3 +911,31 @@ def receptive_field_element(
     "The receptive-field explorer for a page without a kernel."
     parse_layers(layers)
     return _element('d2l-receptive-field', dict(layers=layers), draw_receptive_field(layers))
+
+# %% ../nbs/kit/explore.ipynb #d1eadbf7
+def channels_element(
+    X=None,     # input (c_i, H, W), at most 4 channels of 6×6; None counts up, as the chapter does
+    K=None,     # kernels (c_o, c_i, h, w), or one of (c_i, h, w)
+    channels=2, output=0, bias=0, # the settings to start with: the first so many channels, the output channel
+    position=0, # the output cell to start at
+):              # IPython.display.HTML
+    "The explorer of sums over channels for a page without a kernel."
+    if (X is None) != (K is None): raise ValueError('give both X and K, or neither')
+    if X is None: X, K = _channels_example(4, 0)[0], torch.stack([_channels_example(4, output)[1] for output in range(3)])
+    K = torch.as_tensor(K)
+    X, K = _matrix(X, 'X', 3), _matrix(K[None] if K.ndim == 3 else K, 'K', 4)
+    if not 1 <= channels <= len(X): raise ValueError(f'channels={channels} must lie between 1 and {len(X)}, the channels of X')
+    if not 0 <= output < len(K): raise ValueError(f'output={output} must lie between 0 and {len(K) - 1}: K has {_plural(len(K), "output channel")}')
+    settings = dict(channels=channels, output=output, bias=bias, position=position)
+    return _element('d2l-channels', dict(x=json.dumps(X.tolist()), k=json.dumps(K.tolist()), **settings), draw_channels(X[:channels], K[output, :channels], position, bias, f'Y[{output}]'))
+
+def filter_element(
+    image=None,  # a picture to start with, as `load_image` reads it; None: one that scikit-learn brings along
+    kernel='edges, all directions', # a name in KERNELS (its beginning is enough), or the weights, 3×3 or 5×5
+):               # IPython.display.HTML
+    "The filter explorer for a page without a kernel."
+    pictures = {name: load() for name, load in _samples().items()}
+    if image is not None: pictures = {'start': load_image(image), **pictures}
+    name, weights = _preset(kernel)
+    settings = dict(pictures=json.dumps({n: _data_url(X) for n, X in pictures.items()}), kernels=json.dumps({**KERNELS, name: weights}), kernel=name)
+    return _element('d2l-filter', settings, draw_filter(next(iter(pictures.values())), weights))

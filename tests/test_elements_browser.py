@@ -19,9 +19,10 @@ def chromium(browser): return browser
 
 @pytest.fixture(scope='module')
 def page_file(tmp_path_factory):
-    "A plain HTML page with six elements, as `file://` would show it."
+    "A plain HTML page with eight elements, as `file://` would show it."
     parts = [explore.corr2d_element(), explore.corr2d_element([[1, 2, 0, 3], [0, 1, 5, 2], [4, 0, 9, 8]], [[-1, 0.5], [2, 1]], position=1),
-             explore.padding_stride_element(), explore.padding_stride_element(5, 4, dilation=2), explore.pooling_element(), explore.receptive_field_element()]
+             explore.padding_stride_element(), explore.padding_stride_element(5, 4, dilation=2), explore.pooling_element(), explore.receptive_field_element(),
+             explore.channels_element(), explore.filter_element()]
     f = tmp_path_factory.mktemp('page') / 'page.html'
     f.write_text('<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>t</title>' + '\n'.join(p.data for p in parts), encoding='utf-8')
     return f
@@ -127,6 +128,53 @@ def test_receptive_field_element_counts_as_python(plain):
     box.fill(''); assert 'no layer yet' in el.locator('.say').inner_text()
 
 
+@pytest.mark.browser
+def test_channels_element_adds_up_as_python(plain):
+    import torch
+    from d2lcnn.channels import corr2d_multi_in
+    rng, cases = random.Random(3), []
+    numbers = lambda *shape: [numbers(*shape[1:]) for _ in range(shape[0])] if shape else rng.randint(-9, 9)
+    for _ in range(200):
+        c, h, w, H, W = (rng.randint(1, n) for n in (4, 3, 3, 3, 4))
+        cases.append((numbers(c, h + H - 1, w + W - 1), numbers(c, h, w), rng.randint(-9, 9)))
+    got = plain.evaluate("cases => { const C = customElements.get('d2l-channels'); return cases.map(([X, K, b]) => C.forward(X, K, b)) }", [list(c) for c in cases])
+    for (X, K, b), js in zip(cases, got, strict=True): torch.testing.assert_close(torch.tensor(js).float(), corr2d_multi_in(torch.tensor(X).float(), torch.tensor(K).float()) + b)
+    el = plain.locator('d2l-channels'); value = el.locator('.value')
+    assert value.inner_text() == '56' and el.locator('.row').count() == 2  # 19 + 37, as in the chapter
+    el.get_by_role('slider', name='Input channels').fill('1'); assert value.inner_text() == '19' and el.locator('.row').count() == 1
+    el.get_by_role('slider', name='Bias').fill('-9'); assert value.inner_text() == '10' and '19 − 9 (bias)' in el.locator('.sum').inner_text()
+    el.get_by_role('slider', name='Output channel').fill('2'); assert 'Y[2][0, 0]' in el.locator('.sum').inner_text() and value.inner_text() == '26'  # two more at each of four cells that hold 0, 1, 3, 4
+    el.get_by_role('button', name='Next').click(); assert 'Y[2][0, 1]' in el.locator('.sum').inner_text() and 'Step 2 of 4' in el.locator('.note').inner_text()
+
+
+@pytest.mark.browser
+def test_filter_element_filters_as_python(plain, tmp_path):
+    import torch
+    from PIL import Image
+    rng = torch.Generator().manual_seed(1)
+    cases = [(torch.rand(rows, columns, generator=rng), torch.randn(k, k, generator=rng)) for rows, columns, k in ((5, 9, 3), (12, 5, 5), (30, 17, 3), (20, 41, 5))]
+    got = plain.evaluate("cases => { const C = customElements.get('d2l-filter'); return cases.map(([X, K]) => { const Y = C.filter(X.flat(), X.length, X[0].length, K); return [Y.h, Y.w, [...Y.y]] }) }", [[X.tolist(), K.tolist()] for X, K in cases])
+    for (X, K), (h, w, y) in zip(cases, got, strict=True): torch.testing.assert_close(torch.tensor(y).view(h, w), explore.apply_filter(X, K), atol=1e-5, rtol=1e-5)
+    el = plain.locator('d2l-filter'); picture = el.get_by_role('combobox', name='Picture'); say, how = el.locator('.say'), el.locator('.how')
+    picture.select_option('digit 8×8'); plain.wait_for_function("document.querySelector('d2l-filter').picture.name === 'digit 8×8'")
+    X = (explore._samples()['digit 8×8']() * 255).round() / 255
+    for name, K in explore.KERNELS.items():  # every preset, as the explorer of a notebook says it
+        el.get_by_role('combobox', name='Kernel').select_option(name)
+        label = re.search('aria-label="([^"]*)"', explore.draw_filter(X, K))[1]
+        assert say.inner_text().removeprefix('The weights add up to ').split('. ')[0] in label and how.inner_text().removeprefix('In the result ').rstrip('.') in label, label
+        lo, hi = (el.locator(f'.{x}').inner_text() for x in ('lo', 'hi')); assert f'the result runs from {lo} to {hi};' in label
+    el.get_by_role('combobox', name='Kernel').select_option('identity'); el.get_by_label('weight in row 1, column 1').fill('-2')
+    assert el.locator('.total').inner_text() == '−2' and el.get_by_role('combobox', name='Kernel').input_value() == 'your own weights'
+    el.get_by_role('combobox', name='Size').select_option('5'); assert el.locator('.k input').count() == 25 and el.locator('.total').inner_text() == '−2'
+    Image.new('RGB', (500, 250), (255, 0, 0)).save(tmp_path / 'red.png'); el.locator('[type=file]').set_input_files(tmp_path / 'red.png')  # a picture of the reader's own, made smaller, in grey
+    plain.wait_for_function("document.querySelector('d2l-filter').picture.name === 'red.png'")
+    assert el.locator('.tx').inner_text() == 'picture 120×240' and el.locator('.hi').inner_text() == '−0.6'
+    (tmp_path / 'no.png').write_text('not a picture'); el.locator('[type=file]').set_input_files(tmp_path / 'no.png')
+    plain.wait_for_function("document.querySelector('d2l-filter').shadowRoot.querySelector('.how').classList.contains('why')"); assert how.inner_text().startswith('no.png is not a picture')
+    Image.new('L', (4, 4)).save(tmp_path / 'tiny.png'); el.locator('[type=file]').set_input_files(tmp_path / 'tiny.png')
+    plain.wait_for_function("document.querySelector('d2l-filter').picture.name === 'tiny.png'"); assert 'The kernel 5×5 is larger than the picture 4×4' in how.inner_text()
+
+
 def test_arithmetic_of_the_elements_in_node(tmp_path):
     node = shutil.which('node')
     if not node: pytest.skip('node is not on the PATH; the browser test asks the same')
@@ -140,7 +188,7 @@ def test_arithmetic_of_the_elements_in_node(tmp_path):
 
 def test_scripts_stand_alone():
     files = sorted(ASSETS.glob('*.js'))
-    assert {f.stem for f in files} == {'d2l-corr2d', 'd2l-padding-stride', 'd2l-pooling', 'd2l-receptive-field', 'd2l-scoreboard', 'd2l-curves', 'd2l-lenet', 'd2l-builder'}
+    assert {f.stem for f in files} == {'d2l-corr2d', 'd2l-padding-stride', 'd2l-pooling', 'd2l-receptive-field', 'd2l-channels', 'd2l-filter', 'd2l-scoreboard', 'd2l-curves', 'd2l-lenet', 'd2l-builder'}
     for f in files:
         text = f.read_text(encoding='utf-8')
         assert '</script' not in text and not [w for w in ('https:', 'import(', 'require(', 'fetch(') if w in text] and not re.search(r'^\s*import ', text, re.M)
@@ -224,7 +272,7 @@ def test_picture_stays_where_scripts_do_not_run(chromium, page_file):
     page = context.new_page()
     page.goto(page_file.as_uri())
     images = page.locator('img')
-    assert images.count() == 6 and all(images.nth(i).bounding_box()['width'] > 300 for i in range(6))  # one an element
+    assert images.count() == 8 and all(images.nth(i).bounding_box()['width'] > 300 for i in range(8))  # one an element
     assert 'Y[0, 0] = 0·0 + 1·1 + 3·2 + 4·3 = 19' in images.first.get_attribute('alt')
     context.close()
 
