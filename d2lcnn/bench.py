@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CPU_PLAN', 'GPU_PLAN', 'matmul_peak', 'bandwidth', 'UsualLoop', 'ThisBook', 'compare', 'conditions', 'bf16_here',
-           'ByHand', 'ladder', 'time_to_accuracy', 'bench', 'table']
+           'ByHand', 'ladder', 'time_to_accuracy', 'accuracies', 'bench', 'table']
 
 # %% ../nbs/kit/bench.ipynb #c4a6e009
 import json, os, platform, statistics, time
@@ -17,7 +17,7 @@ from . import zoo
 from .data import Data, data_root, fashion_mnist, fetch, load_data, try_gpu
 from .record import spread
 from .summary import macs
-from .train import _STARTS, _device_name, _moved, fit
+from .train import _STARTS, _device_name, _moved, evaluate, fit
 
 # %% ../nbs/kit/bench.ipynb #315540c2
 def _sync(device):
@@ -213,6 +213,29 @@ def time_to_accuracy(
         runs.append(dict(seed=seed, seconds=round(seconds, 2), training=round(sum(h['seconds']), 2), valid_acc=h['valid_acc'][-1], test_acc=h['test_acc']))
         tell(f'{name}, {recipe}, seed {seed}: {seconds:.1f} s from start to finish ({runs[-1]["training"]:.1f} s of training), valid {runs[-1]["valid_acc"]:.4f}, test {runs[-1]["test_acc"]:.4f}')
     return runs
+
+# %% ../nbs/kit/bench.ipynb #3c949fef
+def accuracies(
+    name,  # a key of `zoo.NETWORKS`
+    variants,  # name -> options of `fit`
+    seeds=range(3), epochs=2, limit=2000,  # pictures to train on, and to test on
+    batch_size=None, size=None, lr=None,  # None: the classic recipe's
+    device=None, tell=lambda text: None,
+) -> list:  # a dictionary a contender: the test accuracy of each seed
+    "Train by the usual loop and by `fit`, and compare what they reach."
+    classic, device = zoo.network(name).classic, torch.device(device or try_gpu())
+    batch_size, size, lr, reached = batch_size or classic.batch_size, size or classic.size, lr or classic.lr, {}
+    for seed in seeds:
+        data = load_data('fashion_mnist', batch_size=batch_size, size=size, valid=0, limit=limit, device=device, seed=seed)
+        torch.manual_seed(seed)
+        loop = UsualLoop(name, 0, batch_size, size, lr, limit, device)
+        loop.run(epochs * (limit // batch_size))
+        reached.setdefault('usual loop', []).append(evaluate(loop.net, data.test).acc)
+        for v, fast in variants.items():
+            history = fit(zoo.network(name).make(size), data, epochs, lr, init='xavier', seed=seed, verbose=False, **fast)
+            reached.setdefault(f'this book, {v}', []).append(history.test_acc)
+        tell(f'{name}, seed {seed}: ' + '; '.join(f'{who} {a[-1]:.4f}' for who, a in reached.items()))
+    return [dict(name=name, size=size, batch_size=batch_size, epochs=epochs, limit=limit, who=who, test_acc=a) for who, a in reached.items()]
 
 # %% ../nbs/kit/bench.ipynb #aee6bb4f
 CPU_PLAN = {'lenet': dict(steps=60, limit=25_600), 'lenet_bn': dict(steps=60, limit=25_600), 'resnet18': dict(steps=4, limit=256, batch_size=64)}

@@ -101,7 +101,7 @@ def test_parts_make_the_whole(data):
 def test_two_processes_train_like_one(name, tmp_path):
     "Each takes its half of every batch; gradients, losses and scores are those of one process (batch norm: within noise)."
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-    args = ['train', '--net', name, '--epochs', '2', '--limit', '400', '--size', '28', '--batch-size', '100', '--data', 'digits', '--lr', '0.1', '--quiet']
+    args = ['train', '--net', name, '--epochs', '2', '--limit', '400', '--size', '28', '--batch-size', '100', '--data', 'digits', '--lr', '0.02' if name == 'resnet18' else '0.1', '--quiet']
     python = [sys.executable, '-m']; torchrun = ['torch.distributed.run', '--standalone', '--nproc-per-node', '2', '-m', 'd2lcnn']
     for out, how in (('one', ['d2lcnn']), ('two', torchrun)):
         done = subprocess.run([*python, *how, *args, '--json', str(tmp_path / out)], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300)
@@ -109,7 +109,7 @@ def test_two_processes_train_like_one(name, tmp_path):
     one, two = (json.loads((tmp_path / n).read_text()) for n in ('one', 'two'))
     assert two['recipe']['engine']['processes'] == 2 and len(one['batch_loss']) == len(two['batch_loss']) == 8
     if name == 'resnet18':  # batch norm sees half a batch: the first losses are close, after that the runs go their own ways
-        assert abs(two['batch_loss'][0] - one['batch_loss'][0]) < .3 and all(sum(h['batch_loss'][4:]) / 4 < h['batch_loss'][0] for h in (one, two)); return
+        assert abs(two['batch_loss'][0] - one['batch_loss'][0]) < .3 and all(sum(h['batch_loss'][4:]) / 4 < .7 * h['batch_loss'][0] for h in (one, two)); return
     assert_close(torch.tensor(two['batch_loss']), torch.tensor(one['batch_loss']), rtol=1e-3, atol=1e-4)
     assert abs(two['test_acc'] - one['test_acc']) < .01 and math.isclose(two['valid_loss'][-1], one['valid_loss'][-1], rel_tol=1e-3)
 
