@@ -225,6 +225,7 @@ def accuracies(
     "Train by the usual loop and by `fit`, and compare what they reach."
     classic, device = zoo.network(name).classic, torch.device(device or try_gpu())
     batch_size, size, lr, reached = batch_size or classic.batch_size, size or classic.size, lr or classic.lr, {}
+    limit -= limit % batch_size  # whole batches, for both: a small last one would spoil the running statistics of batch norm for one of them
     for seed in seeds:
         data = load_data('fashion_mnist', batch_size=batch_size, size=size, valid=0, limit=limit, device=device, seed=seed)
         torch.manual_seed(seed)
