@@ -8,6 +8,7 @@ __all__ = ['nbs_dir', 'find_chapters', 'run_chapter', 'run_and_store', 'prepare_
 
 # %% ../nbs/kit/cli.ipynb #bf25430a
 import argparse, os, re, shutil, sys, tempfile, time
+from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../nbs/kit/cli.ipynb #88656a87
@@ -204,6 +205,19 @@ def _process_group():
     return torch.device('cuda', rank) if cuda else torch.device('cpu')
 
 
+@contextmanager
+def _group_ended():
+    "Leave the group of processes together, once nothing of it is in use."
+    import gc, torch
+    def together(): return torch.distributed.is_available() and torch.distributed.is_initialized()
+    try:
+        yield
+        if together(): torch.distributed.barrier()  # nobody closes its connections while another still reads from them
+    finally:
+        gc.collect()  # the parallel network holds on to the group
+        if together(): torch.distributed.destroy_process_group()
+
+
 def _changes(args): return {k: v for k in ('epochs', 'lr', 'batch_size', 'size', 'data') if (v := getattr(args, k)) is not None}
 
 
@@ -215,9 +229,7 @@ def cmd_train(args):
     device = _process_group() or args.device
     first = device is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
     if first and not args.quiet: print(f'{args.net}, {args.recipe} recipe, seed {args.seed}: {recipe.data}, {recipe.size} px, {recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer}, lr {recipe.lr:g}')
-    try: net, history = zoo.train(args.net, args.recipe, args.seed, limit=args.limit, device=device, verbose=not args.quiet, **_changes(args))
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
+    with _group_ended(): net, history = zoo.train(args.net, args.recipe, args.seed, limit=args.limit, device=device, verbose=not args.quiet, **_changes(args))
     if first and args.save: print(f'weights in {train.save(net, args.save, net=args.net, recipe=args.recipe, seed=args.seed)}')
     if first and args.json: Path(args.json).write_text(json.dumps(history.to_dict()), encoding='utf-8')
     return 130 if history.stopped and history.stopped.startswith('interrupted') else 0
