@@ -53,13 +53,14 @@ def bandwidth(
 # %% ../nbs/kit/bench.ipynb #aa53e907
 class UsualLoop:
     "`DataLoader`, transforms on the CPU, `.item()` in every step."
-    def __init__(self, name, workers, batch_size, size, lr=.01, limit=None, device=None):
+    def __init__(self, name, workers, batch_size, size, lr=.01, limit=None, device=None, rows=None):
         from torch.utils.data import DataLoader, Subset
         from torchvision import datasets, transforms
         fetch()
         steps = [transforms.ToTensor()] if size == 28 else [transforms.Resize(size), transforms.ToTensor()]
         whole = datasets.FashionMNIST(data_root(), train=True, transform=transforms.Compose(steps))
-        part = Subset(whole, range(limit)) if limit else whole
+        rows = range(limit) if rows is None and limit else rows  # which pictures; None: all
+        part = whole if rows is None else Subset(whole, rows)
         self.loader = DataLoader(part, batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0, drop_last=True)
         self.workers, self.device, self.data = workers, torch.device(device or try_gpu()), None
         self.net = _STARTS['xavier'](zoo.network(name).make(size)).to(self.device)
@@ -229,7 +230,8 @@ def accuracies(
     for seed in seeds:
         data = load_data('fashion_mnist', batch_size=batch_size, size=size, valid=0, limit=limit, device=device, seed=seed)
         torch.manual_seed(seed)
-        loop = UsualLoop(name, 0, batch_size, size, lr, limit, device)
+        loop = UsualLoop(name, 0, batch_size, size, lr, device=device, rows=data.train.rows.tolist())  # the same pictures as `fit`
+        torch.manual_seed(seed); _STARTS['xavier'](loop.net)  # and the same start
         loop.run(epochs * (limit // batch_size))
         reached.setdefault('usual loop', []).append(evaluate(loop.net, data.test).acc)
         for v, fast in variants.items():
