@@ -42,10 +42,41 @@ def test_refuses_what_the_page_cannot_run():
     with pytest.raises(ValueError, match="'alexnet'"): P.page_weights('alexnet')
 
 
+def differences(a, b, where=''):
+    "Where two nets differ by more than processors do: the last bits of a folded batch norm, and so, rarely, a rounded weight."
+    if type(a) is not type(b): yield where
+    elif isinstance(a, dict):
+        if a.keys() != b.keys(): yield where
+        else:
+            for k in a: yield from differences(a[k], b[k], f'{where}.{k}')
+    elif isinstance(a, list):
+        if len(a) != len(b): yield where
+        else:
+            for i, (x, y) in enumerate(zip(a, b)): yield from differences(x, y, f'{where}[{i}]')
+    elif isinstance(a, float):
+        if a != pytest.approx(b, rel=1e-6, abs=1e-6 if where.rsplit('.')[-1].startswith('bias') else 0): yield where
+    elif isinstance(a, str):
+        if len(a) != len(b) or sum(x != y for x, y in zip(a, b)) > len(a) / 1000: yield where
+    elif a != b: yield where
+
+
+def test_asset_check_sees_what_is_no_rounding():
+    net = json.loads((ASSETS / 'lenet.json').read_text(encoding='utf-8'))
+    def changed(change):
+        other = json.loads(json.dumps(net)); change(other['nets']['lenet']); return [*differences(net, other)]
+    weights = next(i for i, l in enumerate(net['nets']['lenet']['layers']) if 'weight' in l)
+    assert changed(lambda n: None) == []
+    def scale(n, by): n['layers'][weights]['weight']['scale'][0] *= by
+    assert changed(lambda n: scale(n, 1 + 1e-7)) == [] and changed(lambda n: scale(n, 1.001)) == [f'.nets.lenet.layers[{weights}].weight.scale[0]']
+    def text(n): w = n['layers'][weights]['weight']; w['text'] = w['text'][::-1]
+    assert len(changed(text)) == 1 and len(changed(lambda n: n['classes'].reverse())) > 1
+
+
 def test_asset_is_made_from_the_recorded_weights(tmp_path):
     try: made = P.write_page_nets(tmp_path / 'x.json')
     except DataUnavailable: pytest.skip('Fashion-MNIST or MNIST is not on this machine')
-    assert json.loads(made.read_text(encoding='utf-8')) == json.loads((ASSETS / 'lenet.json').read_text(encoding='utf-8')), 'run d2lcnn.page.write_page_nets()'
+    different = [*differences(*(json.loads(p.read_text(encoding='utf-8')) for p in (made, ASSETS / 'lenet.json')))]
+    assert not different, f'{different[:5]}: run d2lcnn.page.write_page_nets()'
 
 
 def test_sizes():
