@@ -229,7 +229,6 @@ def accuracies(
     limit -= limit % batch_size  # whole batches, for both: a small last one would spoil the running statistics of batch norm for one of them
     for seed in seeds:
         data = load_data('fashion_mnist', batch_size=batch_size, size=size, valid=0, limit=limit, device=device, seed=seed)
-        torch.manual_seed(seed)
         loop = UsualLoop(name, 0, batch_size, size, lr, device=device, rows=data.train.rows.tolist())  # the same pictures as `fit`
         torch.manual_seed(seed); _STARTS['xavier'](loop.net)  # and the same start
         loop.run(epochs * (limit // batch_size))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from d2lcnn import bench, speed as S, zoo
 from d2lcnn.bench import CPU_PLAN, GPU_PLAN, UsualLoop, accuracies, table
-from d2lcnn.data import DataUnavailable, load_data
+from d2lcnn.data import DataUnavailable, fashion_mnist
 from d2lcnn.lenet import lenet
 from d2lcnn.summary import macs
 from d2lcnn.train import xavier
@@ -101,9 +101,8 @@ def test_recorded_measurements_are_whole():
 
 
 def test_the_usual_loop_trains_on_the_pictures_that_fit_gets(monkeypatch):
-    try: data = load_data('fashion_mnist', batch_size=32, valid=0, limit=64, seed=3, device='cpu')
-    except DataUnavailable: data = None
-    if data is None or len(data.classes) != 10 or data.train.images.shape[-1] != 28: pytest.skip('Fashion-MNIST is not on this machine')
+    try: data = fashion_mnist(batch_size=32, valid=0, limit=64, seed=3, device='cpu')
+    except DataUnavailable: pytest.skip('Fashion-MNIST is not on this machine')
     loops = []
     class Kept(UsualLoop):
         def __init__(self, *args, **kwargs): super().__init__(*args, **kwargs); loops.append(self)
