@@ -175,7 +175,7 @@ class ByHand:
         seconds = time.perf_counter() - start
         return self.it.train.n / seconds, min(1., self.it._drawing(False) / seconds)
 
-
+# %% ../nbs/kit/bench.ipynb #fc82422c
 def ladder(name, device=None, rounds=3, workers=None, limit=None, batch_size=None, size=None, steps=20, compile=False, tell=lambda text: None) -> list:  # rows as of `compare`, in the order of the rungs
     "From the usual loop to this book's, one change after the other."
     device = torch.device(device or try_gpu()); cuda = device.type == 'cuda'; classic = zoo.network(name).classic

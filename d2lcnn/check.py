@@ -75,7 +75,7 @@ def _plain(value):
         return value.item()
     return value
 
-
+# %% ../nbs/kit/check.ipynb #c32e2154
 def _cut(text, width):
     "The first line of a text, and not too much of it"
     text = text.strip().split("\n")[0]
@@ -303,7 +303,7 @@ def _close(a, b, rtol=1e-4, atol=1e-5):
     a, b = (t.detach().to_dense().cpu().double() for t in (a, b))
     return torch.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
 
-
+# %% ../nbs/kit/check.ipynb #b78418ca
 def _same(a, b, rtol=1e-4, atol=1e-5):
     "Whether two results are the same, be they tensors, numbers or tuples of them"
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
@@ -640,7 +640,7 @@ def _floats_for_ints(got, want):
         return any(map(_floats_for_ints, got, want))
     return isinstance(_plain(got), float) and isinstance(want, int)
 
-
+# %% ../nbs/kit/check.ipynb #e53fa664
 def _alteration(reference, got, want, names, tol):
     "What to say when the reference with one altered argument gives these results, or nothing"
     tables = [dict(_altered(names, w.given)) for w in want]
@@ -855,7 +855,7 @@ def _say(text):
         text = text.replace("✓", "OK").replace("✗", "NO").encode(encoding, "replace").decode(encoding)
     print(text)
 
-
+# %% ../nbs/kit/check.ipynb #c43326af
 def check(
     id,  # "02.3": chapter, dot, number
     answer=...,  # a number, a shape, a function or a letter, as the exercise asks

@@ -220,7 +220,7 @@ def _group_ended():
 
 def _changes(args): return {k: v for k in ('epochs', 'lr', 'batch_size', 'size', 'data') if (v := getattr(args, k)) is not None}
 
-
+# %% ../nbs/kit/cli.ipynb #7819dca1
 def cmd_train(args):
     import json
     import torch
@@ -286,7 +286,7 @@ def examine(nbs=None) -> list:  # (what, True | False | None for "can do without
     found.append(('free space', free > 1, f'{free:,.0f} GB at {folder}', 'make room: the data sets need 0.2 GB, recorded runs little more'))
     return found
 
-
+# %% ../nbs/kit/cli.ipynb #329621cd
 def cmd_doctor(args):
     bad = 0
     for what, ok, text, mend in examine():

@@ -119,7 +119,7 @@ def _values(M, cell, name, cls, title):
     "A grid of numbers in one colour."
     return _grid(len(M), len(M[0]), cell, name, lambda i, j: _num(M[i][j]), lambda i, j: cls, title=title)
 
-
+# %% ../nbs/kit/explore.ipynb #d27eb301
 def _so_far(Y, position, cell, title):
     "An output that fills up: done, now, and still empty."
     ow = len(Y[0])
@@ -583,7 +583,7 @@ def _parse_layer(word, where):
         if not 1 <= v <= hi: raise ValueError(f'{where}: {what} {v} is outside 1…{hi}')
     return Layer(word, kind, k, s, d)
 
-
+# %% ../nbs/kit/explore.ipynb #5f9986d5
 def parse_layers(
     text, # such as 'conv3 pool2 conv5/2 conv3*2': kernel, /stride, *dilation; a pool's stride is its window unless given
 ):        # list of Layer
@@ -751,7 +751,7 @@ def _data_url(X):
     Image.fromarray(px).save(f, 'PNG') if small else Image.fromarray(px).save(f, 'JPEG', quality=88)
     return f'data:image/{"png" if small else "jpeg"};base64,{base64.b64encode(f.getvalue()).decode()}'
 
-
+# %% ../nbs/kit/explore.ipynb #031458e4
 def _picture(X, w, title):
     "A grey matrix in 0…1 as a block `w` wide: small ones as crisp squares."
     h, sharp, href = w * X.shape[0] / X.shape[1], ' style="image-rendering:pixelated"' if max(X.shape) <= 64 else '', _data_url(X)

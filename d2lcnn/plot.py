@@ -55,7 +55,7 @@ def _grid(n, cols, scale, aspect=1.0, titled=False, bar=False, axes=None, top=0.
     for ax in axes[n:]: ax.set_axis_off()
     return axes[:n], bar or None
 
-
+# %% ../nbs/kit/plot.ipynb #47076dd2
 def _colourbar(im, axes, bar):
     "A small colour bar, in its own axes `bar` or in room taken from `axes`"
     where = dict(ax=list(axes), shrink=0.8, aspect=20, pad=0.02) if bar in (None, True) else dict(cax=bar)

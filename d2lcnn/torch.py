@@ -88,7 +88,7 @@ class DataIter:
         if device not in self._on: self._on[device] = _like(b, b.images.to(device), b.labels.to(device))
         return self._on[device]
 
-
+# %% ../nbs/kit/compat.ipynb #cd8aff91
 class _Pictures(torch.utils.data.Dataset):
     "One picture at a time: (float32 (1, size, size), label)"
     def __init__(self, batches): self.batches, self.targets, self.data = batches, batches.labels[batches.rows], batches.images[batches.rows]
@@ -158,7 +158,7 @@ def set_figsize(
     use_svg_display()
     _plt().rcParams['figure.figsize'] = figsize
 
-
+# %% ../nbs/kit/compat.ipynb #38ecfc68
 def set_axes(axes, xlabel=None, ylabel=None, xlim=None, ylim=None, xscale='linear', yscale='linear', legend=None):
     "Labels, limits, scales, legend and grid of a matplotlib axes"
     axes.set(xscale=xscale, yscale=yscale, xlabel=xlabel or '', ylabel=ylabel or '')
@@ -303,7 +303,7 @@ def _batches(data_iter, device):
     else:
         for X, y in data_iter: yield ([x.to(device) for x in X] if isinstance(X, list) else X.to(device)), y.to(device)
 
-
+# %% ../nbs/kit/compat.ipynb #093faa21
 def evaluate_accuracy(
     net,  # a module or a function
     data_iter,
@@ -372,7 +372,7 @@ def train_ch3(
         scores = train_epoch_ch3(net, train_iter, loss, updater)
         animator.add(epoch + 1, (*scores, evaluate_accuracy(net, test_iter)))
 
-
+# %% ../nbs/kit/compat.ipynb #5eb2678c
 def _train_lines_ch3(net, train_iter, test_iter, loss, num_epochs, updater, params):
     step = _step_with(updater)
     for epoch in range(num_epochs):
@@ -413,7 +413,7 @@ def train_ch6(
     print(f'loss {total / n:.3f}, train acc {right / n:.3f}, test acc {test_acc:.3f}')
     print(f'{n * num_epochs / timer.sum():.1f} examples/sec on {device}')
 
-
+# %% ../nbs/kit/compat.ipynb #ba833ecf
 def train_ch5(
     net, train_iter, test_iter,
     batch_size,  # not used: the iterator knows

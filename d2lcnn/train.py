@@ -96,7 +96,7 @@ def train_step(
         return l.detach(), (Y_hat.argmax(1) == y).sum()
     return step
 
-
+# %% ../nbs/kit/train.ipynb #05ccdf9e
 def train_epoch(
     net,
     batches,  # gives (X, y)
@@ -397,7 +397,7 @@ def _choices(device, train, amp, channels_last, graph, world):
     if graph is None: graph = cuda and hasattr(train, 'batch_size') and world == 1
     return SimpleNamespace(amp=bool(amp), channels_last=bool(channels_last), graph=bool(graph))
 
-
+# %% ../nbs/kit/train.ipynb #e9843a67
 def _recipe(net, data, epochs, lr, optimizer, init, schedule, ema, compile, fast):
     train, name = data[0] if isinstance(data, (tuple, list)) else data.train, lambda x: getattr(x, '__name__', x)
     if hasattr(optimizer, 'func'): settings, optimizer = dict(optimizer.keywords), optimizer.func
