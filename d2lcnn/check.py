@@ -6,6 +6,7 @@
 __all__ = ['Exercise', 'Number', 'Shape', 'Choice', 'Function', 'exercise', 'exercises', 'check', 'hint']
 
 # %% ../nbs/kit/check.ipynb #0ad34f7d
+import abc
 import contextlib
 import copy
 import dis
@@ -28,7 +29,7 @@ import torch
 from torch import nn
 
 # %% ../nbs/kit/check.ipynb #daecd8a2
-class Exercise:
+class Exercise(abc.ABC):
     "What all kinds of exercise share: the solution, the hints, the wrong answers with their messages"
 
     def __init__(
@@ -44,9 +45,9 @@ class Exercise:
         "Whether the answer cell is still as the chapter left it"
         return answer is ... or answer is None
 
+    @abc.abstractmethod
     def judge(self, answer):
         "(whether the answer is right, what to say)"
-        raise NotImplementedError
 
     def wrong_answers(self):
         "Pairs of a plausible wrong answer and the message that it earns"
@@ -473,18 +474,9 @@ def _level(gap, w):
     "Whether a difference is one constant, up to the rounding of what was subtracted"
     return bool((gap - gap.flatten()[0]).abs().max() <= 1e-3 * gap.abs().mean() + 1e-6 * w.abs().max())
 
-# %% ../nbs/kit/check.ipynb #bbc28d33
-def _off_by(
-    pairs,  # of a result and the right one, float64, equal in shape, wrong in at least one value each
-    names,  # of the arguments
-    draws,  # the arguments of each pair
-    rtol=1e-4,
-    atol=1e-5,
-):
-    "What to say when the results are off by a constant or by a factor, or nothing"
-    enough = all(w.numel() > 1 for _, w in pairs) or len(pairs) > 2
-    if not enough or any(w.numel() == 0 or not (g.isfinite().all() and w.isfinite().all()) for g, w in pairs):
-        return
+# %% ../nbs/kit/check.ipynb #7b20e4d1
+def _off_by_constant(pairs):
+    "What to say when the results are off by a constant, or nothing"
     gaps = [g - w for g, w in pairs]
     if all(_level(d, w) for d, (_, w) in zip(gaps, pairs)):
         by = [d.mean().item() for d in gaps]
@@ -496,6 +488,10 @@ def _off_by(
     if all(w.ndim in channel and w.numel() > 2 * w.shape[channel[w.ndim]] for _, w in pairs):
         if all(_level(c, w) for d, (_, w) in zip(gaps, pairs) for c in d.movedim(channel[w.ndim], 0)):
             return "every channel is off by a constant of its own: is the bias forgotten, or added twice?"
+
+# %% ../nbs/kit/check.ipynb #e95c08aa
+def _off_by_factor(pairs, names, draws, rtol, atol):
+    "What to say when the results are off by a factor, or nothing"
     factors = [((g * w).sum() / (w * w).sum().clamp_min(1e-30)).item() for g, w in pairs]
     if not all(abs(f) > 1e-6 and _close(g, f * w, rtol, atol) for f, (g, w) in zip(factors, pairs)):
         return
@@ -519,6 +515,20 @@ def _off_by(
         return f"every value is {f:.4g} times the right one"
     if all(w.numel() > 2 for _, w in pairs):
         return "every value is off by the same factor, another one for every input: is the result divided by the right count?"
+
+# %% ../nbs/kit/check.ipynb #bbc28d33
+def _off_by(
+    pairs,  # of a result and the right one, float64, equal in shape, wrong in at least one value each
+    names,  # of the arguments
+    draws,  # the arguments of each pair
+    rtol=1e-4,
+    atol=1e-5,
+):
+    "What to say when the results are off by a constant or by a factor, or nothing"
+    enough = all(w.numel() > 1 for _, w in pairs) or len(pairs) > 2
+    if not enough or any(w.numel() == 0 or not (g.isfinite().all() and w.isfinite().all()) for g, w in pairs):
+        return
+    return _off_by_constant(pairs) or _off_by_factor(pairs, names, draws, rtol, atol)
 
 # %% ../nbs/kit/check.ipynb #e6cf9da9
 def _place(g, w, rtol=1e-4, atol=1e-5):
@@ -687,6 +697,41 @@ def _stub(function):
     steps = dis.get_instructions(code) if code else ()
     return bool(code) and all(s.opname in idle and ("CONST" not in s.opname or s.argval in (None, ...)) for s in steps)
 
+# %% ../nbs/kit/check.ipynb #c3f1a7e2
+def _unfit(answer, reference, args):
+    "What to say when the answer does not take these arguments, or nothing"
+    try:
+        signature = inspect.signature(answer)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*args)
+    except TypeError:
+        names = ", ".join(_argument_names(reference, len(args))) or "no arguments"
+        return f"your function takes {signature}; it is called with ({names})"
+
+# %% ../nbs/kit/check.ipynb #d84b29f6
+def _explain(answer, reference, got, want, bad, tol):
+    "What is wrong with the results `bad` among the calls `got`, in general"
+    g, w, n = got[bad[0]], want[bad[0]], len(got)
+    names = _argument_names(reference, len(w.given))
+    given = f" for {_shown(names, w.given)}" if names else ""
+    if w.error is not None and g.error is None:
+        return f"no error{given}; a {type(w.error).__name__} is asked, with a message like: {w.error}"
+    if g.error is not None:
+        asked = f"; a {type(w.error).__name__} is asked there" if w.error is not None else ""
+        works = f" (right for {n - len(bad)} of {n} inputs)" if len(bad) < n else ""
+        line, text = _raised(g.error, answer)
+        return f"your function raised {type(g.error).__name__}{given}{line}{text}{asked}{works}"
+    if message := _type_off(g.value, w.value):
+        return message + given
+    changed = [names[i] for i in g.changed(w)]
+    if _same_values(g.value, w.value, tol):
+        like = next((name for name, a in zip(names, w.given) if isinstance(a, torch.Tensor)), None)
+        return _form_off(g.value, w.value, changed, like)
+    said = _alteration(reference, got, want, names, tol) or _difference(got, want, names, tol)
+    return said + (f"; it also changes its input {changed[0]}" if changed else "")
+
 # %% ../nbs/kit/check.ipynb #bb89974c
 class Function(Exercise):
     "An exercise whose answer is a function, compared with a reference on random inputs"
@@ -723,12 +768,12 @@ class Function(Exercise):
             return False, f"that is {_name(answer)}; give the function itself, its name without brackets and arguments"
         with _own_randomness():
             draws = self.drawn()
-            if message := self._arguments(answer, draws[0]):
+            if message := _unfit(answer, self.solution, draws[0]):
                 return False, message
             want, got = list(self._calls(self.solution, draws)), list(self._calls(answer, draws))
             bad = [i for i, (g, w) in enumerate(zip(got, want)) if not g.like(w, *self.tol)]
             if bad:
-                return False, self._mistake(draws, got) or self._explain(answer, got, want, bad)
+                return False, self._mistake(draws, got) or _explain(answer, self.solution, got, want, bad, self.tol)
         whole = any(_floats_for_ints(g.value, w.value) for g, w in zip(got, want))
         note = " (It returns floats where whole numbers are meant: // in place of / keeps them whole.)" if whole else ""
         return True, f"right, on {len(draws)} random inputs.{note}"
@@ -740,44 +785,11 @@ class Function(Exercise):
                 call = _Call(function, args, self.seed + i)
             yield call
 
-    def _arguments(self, answer, args):
-        "What to say when the answer does not take these arguments, or nothing"
-        try:
-            signature = inspect.signature(answer)
-        except (TypeError, ValueError):
-            return
-        try:
-            signature.bind(*args)
-        except TypeError:
-            names = ", ".join(_argument_names(self.solution, len(args))) or "no arguments"
-            return f"your function takes {signature}; it is called with ({names})"
-
     def _mistake(self, draws, got):
         "What the author has to say to this mistake, or nothing"
         for function, message in self.wrong:
             if all(call.like(g, *self.tol) for call, g in zip(self._calls(function, draws), got)):
                 return message
-
-    def _explain(self, answer, got, want, bad):
-        "What is wrong, in general"
-        g, w, n = got[bad[0]], want[bad[0]], len(got)
-        names = _argument_names(self.solution, len(w.given))
-        given = f" for {_shown(names, w.given)}" if names else ""
-        if w.error is not None and g.error is None:
-            return f"no error{given}; a {type(w.error).__name__} is asked, with a message like: {w.error}"
-        if g.error is not None:
-            asked = f"; a {type(w.error).__name__} is asked there" if w.error is not None else ""
-            works = f" (right for {n - len(bad)} of {n} inputs)" if len(bad) < n else ""
-            line, text = _raised(g.error, answer)
-            return f"your function raised {type(g.error).__name__}{given}{line}{text}{asked}{works}"
-        if message := _type_off(g.value, w.value):
-            return message + given
-        changed = [names[i] for i in g.changed(w)]
-        if _same_values(g.value, w.value, self.tol):
-            like = next((name for name, a in zip(names, w.given) if isinstance(a, torch.Tensor)), None)
-            return _form_off(g.value, w.value, changed, like)
-        said = _alteration(self.solution, got, want, names, self.tol) or _difference(got, want, names, self.tol)
-        return said + (f"; it also changes its input {changed[0]}" if changed else "")
 
 # %% ../nbs/kit/check.ipynb #00d3454a
 _registry = {}  # id → exercise
