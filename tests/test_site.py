@@ -1,4 +1,5 @@
 "The site's parts that can be checked without Quarto; with a `quarto` on the PATH it is rendered."
+import functools
 import importlib.util
 import json
 import re
@@ -22,9 +23,43 @@ def hrefs(node):
     return []
 
 
+def read(path): return json.loads(path.read_text(encoding='utf-8'))
+
+
 def filtered(nb):
-    done = subprocess.run([sys.executable, ROOT / 'nbs' / '_filter.py'], input=json.dumps(nb).encode(), capture_output=True, check=True)
+    "What Quarto gets: the filter runs as Quarto runs it."
+    command = [sys.executable, ROOT / 'nbs' / '_filter.py']
+    done = subprocess.run(command, input=json.dumps(nb).encode(), capture_output=True, check=True)
     return json.loads(done.stdout)
+
+
+@functools.lru_cache(maxsize=None)
+def filtered_text(path): return json.dumps(filtered(read(path)))
+
+
+def page_of(path):
+    "The filtered notebook; each one is filtered once in a run of the tests."
+    return json.loads(filtered_text(path))
+
+
+class Once(yaml.SafeLoader):
+    "Refuses a key given twice, as Quarto does; PyYAML takes the last one without a word."
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice: raise yaml.YAMLError(f'given twice: {sorted(twice)}')
+        return super().construct_mapping(node, deep)
+
+
+def directives(source):
+    "The directives of a code cell, read together, as Quarto reads them."
+    lines = []
+    for line in source.split('\n'):
+        if not line.startswith('#|'): break
+        assert re.match(r'#\| [a-z-]+: \S|#\|   ', line), f'Quarto cannot read {line!r}'
+        lines.append(line[3:])
+    return yaml.load('\n'.join(lines), Once) or {}
 
 
 def test_every_entry_exists_and_every_chapter_is_listed_once():
@@ -44,29 +79,94 @@ def test_named_files_exist():
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 def test_filtered_notebook(path):
-    nb = json.loads(path.read_text(encoding='utf-8')); out = filtered(nb)
+    nb, out = read(path), page_of(path)
     assert out['cells'][0]['cell_type'] == 'raw'
-    head = yaml.safe_load(''.join(out['cells'][0]['source']).strip('-\n'))
-    assert head['title'] and head['subtitle'] and set(head) == {'title', 'subtitle', 'description'}
+    head = yaml.load(''.join(out['cells'][0]['source']).strip('-\n'), Once)
+    assert head['title'] and head['subtitle']
     for c in out['cells']:
         assert isinstance(c['source'], list), 'Quarto loses line breaks when a source is one string'
-        text = ''.join(c['source'])
         if c['cell_type'] != 'code': continue
-        for line in re.findall(r'(?m)^#\|.*', text):
-            assert re.match(r'#\| [a-z-]+: \S', line), f'Quarto cannot read {line!r}'
-            yaml.safe_load(line[3:])
-        for o in c['outputs']: assert list(o.get('data', {})) != ['application/vnd.jupyter.widget-view+json'], 'a widget without a static picture'
-    def lines(nb, kind): return sum(len(''.join(c['source']).splitlines()) for c in nb['cells'] if c['cell_type'] == kind)
-    assert lines(out, 'markdown') >= lines(nb, 'markdown') - 4  # only the title and the subtitle moved
+        source = ''.join(c['source'])
+        told = directives(source)
+        assert len(re.findall(r'(?m)^#\|', source)) >= len(told), 'a directive below the first code'
+        for o in c['outputs']:
+            kinds = list(o.get('data', {}))
+            assert kinds != [FILTER.WIDGET], 'a widget without a static image'
+            # Quarto adds require.js and jQuery from another host for either of these
+            assert not {'text/html', 'application/javascript'} & set(kinds), kinds
+
+    def lines(nb, kind):
+        return sum(len(text.splitlines()) for text in FILTER.texts(nb, kind))
+
+    # only the title and the subtitle moved
+    assert lines(out, 'markdown') >= lines(nb, 'markdown') - 4
+
+
+def code(*lines, outputs=()):
+    "A code cell."
+    source = [line + '\n' for line in lines[:-1]] + [lines[-1]]
+    cell = {'cell_type': 'code', 'id': 'a', 'metadata': {}, 'execution_count': None}
+    return {**cell, 'outputs': list(outputs), 'source': source}
+
+
+def markdown(*lines):
+    "A markdown cell."
+    return {'cell_type': 'markdown', 'id': 'm', 'metadata': {}, 'source': list(lines)}
 
 
 def test_filter_rules():
-    def code(*lines): return {'cell_type': 'code', 'id': 'a', 'metadata': {}, 'outputs': [], 'execution_count': None, 'source': [l + '\n' for l in lines[:-1]] + [lines[-1]]}
-    nb = {'cells': [{'cell_type': 'markdown', 'id': 'm', 'metadata': {}, 'source': ['# A: "b"\n', '> sub\n', '\n', 'text']}, code('#| default_exp x'), code('#| hide', 'assert 1'),
-                    code('#| exports', 'def f():', '    return 1'), code('#| export', 'import os'), code('#| code-fold: true', '#| label: fig-a', 'draw()')]}
-    head, text, shown, folded, figure = (''.join(c['source']) for c in filtered(nb)['cells'])
-    assert yaml.safe_load(head.strip('-\n')) == {'title': 'A: "b"', 'subtitle': 'sub', 'description': 'sub'} and text == 'text'
-    assert shown == 'def f():\n    return 1' and folded == '#| code-fold: true\nimport os' and figure.startswith('#| code-fold: true\n#| label: fig-a\n')
+    first = markdown('# A: "b"\n', '> sub\n', '\n', 'text')
+    hidden = [code('#| default_exp x'), code('#| hide', 'assert 1')]
+    exports = [code('#| exports', 'def f():', '    return 1'), code('#| export', 'import os')]
+    fig = code('#| code-fold: true', '#| label: fig-a', 'draw()')
+    out = filtered({'cells': [first, *hidden, *exports, fig]})
+    head, text, shown, folded, figure = (''.join(c['source']) for c in out['cells'])
+    told = yaml.safe_load(head.strip('-\n'))
+    assert (told['title'], told['subtitle']) == ('A: "b"', 'sub') and text == 'text'
+    assert shown == 'def f():\n    return 1'
+    assert folded == '#| code-fold: true\nimport os'
+    assert figure.startswith('#| code-fold: true\n#| label: fig-a\n')
+
+
+@pytest.mark.parametrize('value', ['true', 'show', 'false'])
+def test_a_fold_that_the_cell_gives_itself_is_kept_and_not_given_again(value):
+    out = filtered({'cells': [code('#| export', f'#| code-fold: {value}', 'import os')]})
+    assert ''.join(out['cells'][0]['source']) == f'#| code-fold: {value}\nimport os'
+
+
+def test_a_key_given_twice_is_refused():
+    assert directives('#| code-fold: true\n#| label: fig-a\nx = 1') == {'code-fold': True, 'label': 'fig-a'}
+    with pytest.raises(yaml.YAMLError, match='code-fold'):
+        directives('#| code-fold: true\n#| code-fold: true\nimport os')
+
+
+def test_html_is_handed_on_as_raw_markup():
+    import pypandoc
+    html = ['<p id="a">*not* emphasis</p>\n', '\n', '<pre>```\n', '````</pre>']
+    output = {'output_type': 'display_data', 'metadata': {}}
+    output['data'] = {'text/html': html, 'text/plain': ['<object>']}
+    cell = filtered({'cells': [code('show()', outputs=[output])]})['cells'][0]
+    data = cell['outputs'][0]['data']
+    assert list(data) == ['text/markdown', 'text/plain'] and data['text/plain'] == ['<object>']
+    passed_on = pypandoc.convert_text(''.join(data['text/markdown']), 'html', format='markdown')
+    assert passed_on.strip() == ''.join(html)
+
+
+def test_a_notebook_is_found_in_every_folder(tmp_path, monkeypatch):
+    places = ['01_a.ipynb', 'kit/b.ipynb', 'kit/explore/c.ipynb', 'kit/a/b/c/d.ipynb']
+    monkeypatch.setattr(FILTER, 'NBS', tmp_path / 'nbs')
+    copy = tmp_path / 'nbs' / '.ipynb_checkpoints' / '01_a-checkpoint.ipynb'
+    for path, name in [(copy, places[0]), *((tmp_path / 'nbs' / p, p) for p in places)]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({'cells': [{'id': name}, {'id': 'same'}]}), encoding='utf-8')
+    for name in places:
+        assert FILTER.place({'cells': [{'id': name}]}) == f'nbs/{name}'
+    assert FILTER.place({'cells': [{'id': 'same'}]}) is None
+    assert FILTER.place({'cells': [{}]}) is None and FILTER.place({'cells': []}) is None
+
+
+def test_every_notebook_is_told_from_the_others():
+    for path in NOTEBOOKS: assert FILTER.place(read(path)) == path.relative_to(ROOT).as_posix()
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
@@ -181,6 +281,58 @@ def test_first_code_cell_installs_where_the_package_is_missing(path):
     finally: sys.path[:] = before
 
 
+# what Pandoc must not leave in the text: attributes, link targets, the ends of spans and divs
+# (`{#eq-…}` below a formula is Quarto's own and is read after Pandoc)
+MARKUP = re.compile(r'\{[.#](?!eq-)\w|\b(?:title|href|class)="|\]\(|\]\{|&quot;|^:{3,}|glossary\.qmd')
+
+
+def words_of(node):
+    "All words of a Pandoc document that a reader sees as text: no code, formulas, raw markup."
+    if isinstance(node, list):
+        for child in node: yield from words_of(child)
+    elif isinstance(node, dict):
+        kind, inside = node.get('t'), node.get('c')
+        if kind == 'Str': yield inside
+        elif kind in ('Link', 'Image'): yield from words_of(inside[1])
+        elif kind not in ('Code', 'CodeBlock', 'Math', 'RawInline', 'RawBlock'):
+            yield from words_of(inside)
+
+
+def left_over(text):
+    "Markup that Pandoc took for text."
+    import pypandoc
+    document = json.loads(pypandoc.convert_text(text, 'json', format='markdown'))
+    return [word for word in words_of(document['blocks']) if MARKUP.search(word)]
+
+
+@pytest.mark.parametrize('path', [p for p in NOTEBOOKS if p.parent.name != 'exercises'], ids=lambda p: p.stem)
+def test_no_markup_is_left_in_the_text(path):
+    assert not (left := left_over(prose(page_of(path)))), left[:20]
+
+
+def test_markup_that_is_left_is_seen():
+    inner = '[kernel](glossary.qmd#kernel){.term title="grid"}'
+    assert not left_over(f'The {inner} slides, `{{.term}}`.')
+    nested = f'A [convolution](glossary.qmd#convolution){{.term title="with a {inner}"}}.'
+    assert left_over(nested)
+
+
+def test_words_are_not_looked_for_in_meanings():
+    "The meaning of the first word has the other two in it."
+    meaning = 'a kernel on a picture, at each stride'
+    glossary = [('Convolution', 'convolution', '卷积', meaning), ('Kernel', 'kernel', '核', 'a grid'),
+                ('Stride', 'stride', '步幅', 'a step')]
+    seen = set()
+    text = FILTER.explained('A convolution moves a kernel. Convolution!', glossary, seen)
+    link = '[{0}](glossary.qmd#{0}){{.term title="{1}"}}'
+    convolution = link.format('convolution', f'卷积: {meaning}')
+    assert text == f'A {convolution} moves a {link.format("kernel", "核: a grid")}. Convolution!'
+    assert seen == {'convolution', 'kernel'}, 'the stride is still to be explained'
+    again = FILTER.explained(text, glossary[2:], seen)
+    assert again == text, 'what is written already is left alone'
+    assert FILTER.explained('One stride', glossary, seen) == f'One {link.format("stride", "步幅: a step")}'
+
+
 # ---------------------------------------------------------------- the reference
 
 def test_reference_is_up_to_date():
@@ -230,9 +382,28 @@ def test_outputs_are_fit_for_a_page(path):
 
 def test_no_page_asks_another_host():
     "Scripts, fonts and styles come with the page."
-    for path in [*(ROOT / 'd2lcnn' / 'assets').glob('*.js'), *(ROOT / 'nbs').glob('_*.scss'), ROOT / 'index.html']:
-        assert not re.search(r'(src|href|url|import)\W{1,3}https?://(?!www\.w3\.org|github\.com)', path.read_text(encoding='utf-8')), path.name
+    own = re.compile(r'(src|href|url|import)\W{1,3}https?://(?!www\.w3\.org|github\.com)')
+    assets, styles = (ROOT / 'd2lcnn' / 'assets').glob('*.js'), (ROOT / 'nbs').glob('_*.scss')
+    for path in [*assets, *styles, ROOT / 'index.html']:
+        assert not own.search(path.read_text(encoding='utf-8')), path.name
     assert CONFIG['format']['html']['html-math-method'] == 'mathml'
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_the_theme_loads_no_web_font(scheme):
+    """The themes below import `$web-font-path` unless it is false.
+
+    They give it with `!default`, which replaces null; and only what stands among the defaults is
+    read before them."""
+    base, *own = CONFIG['format']['html']['theme'][scheme]
+    assert base in ('cosmo', 'darkly') and own
+    given = []
+    for name in own:
+        layer = (ROOT / name).read_text(encoding='utf-8')
+        defaults = re.search(r'(?s)/\*-- scss:defaults --\*/(.*?)(?=/\*-- scss:|\Z)', layer)
+        if defaults: given += re.findall(r'(?m)^\$web-font-path:\s*([^;]+);', defaults[1])
+        assert len(re.findall(r'web-font-path:', layer)) <= 1 and '@import' not in layer
+    assert given == ['false']
 
 
 @pytest.mark.skipif(not shutil.which('quarto'), reason='no quarto on the PATH: the site is rendered elsewhere')
