@@ -45,15 +45,22 @@ def quote(text):
     return json.dumps(text, ensure_ascii=False)
 
 
+def plain(text):
+    "Text for an attribute: no code, emphasis or formulas."
+    return re.sub(r'[`*$]|(?<=\])\([^)]*\)|[\[\]]', '', text)
+
+
 def front_matter(source):
-    "`# Title`, `> subtitle`, rest  →  a raw cell's YAML, rest."
+    """`# Title`, `> subtitle`, rest  →  a raw cell's YAML, rest.
+
+    The subtitle is what search engines show, too; as `description` Quarto would print it again."""
     m = re.match(r'# (?P<title>.+)\n+(?:> (?P<sub>.+)\n*)?', source)
     if not m:
         return None, source
     lines = [f'title: {quote(m["title"])}']
     if m['sub']:
         lines.append(f'subtitle: {quote(m["sub"])}')
-        lines.append(f'description-meta: {quote(m["sub"])}')
+        lines.append(f'description-meta: {quote(plain(m["sub"]))}')
     return '\n'.join(['---', *lines, '---']), source[m.end() :].strip('\n')
 
 
@@ -120,10 +127,10 @@ def papers(path=NBS / 'references.bib'):
 
 def named(text, all_papers):
     "The papers that a reading list names, by title or by link."
-    plain = f' {simple(text)} '
+    words = f' {simple(text)} '
 
     def says(title):
-        return f' {simple(title)} ' in plain
+        return f' {simple(title)} ' in words
 
     def is_named(paper):
         title = paper['title']
