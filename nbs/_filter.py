@@ -28,6 +28,8 @@ HIDDEN = re.compile(r'#\|\s*(hide|default_exp)\b(?!:)')
 FOLDED = re.compile(r'#\|\s*(export|exporti)\b')
 WIDGET = 'application/vnd.jupyter.widget-view+json'
 HTML = 'text/html'
+# or Quarto reads tables anew, and loses what Markdown's tables do not have (a hidden caption)
+AS_IT_IS = '<!--| quarto-html-table-processing: none -->'
 TOO_COMMON = ('Block', 'Parameter', 'Batch')  # words of the glossary that are not marked
 
 
@@ -307,7 +309,7 @@ def raw_html(html):
     "HTML as Markdown that Pandoc passes on untouched, whatever stands in it."
     longest = max(map(len, re.findall(r'`+', html)), default=0)
     fence = '`' * max(3, longest + 1)
-    return f'{fence}{{=html}}\n{html.strip()}\n{fence}\n'
+    return f'{fence}{{=html}}\n{html.strip()}\n{AS_IT_IS}\n{fence}\n'
 
 
 def shown_output(output):
