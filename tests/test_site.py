@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -608,7 +607,17 @@ def test_quarto_renders(tmp_path):
         if p.parent.name == 'exercises':
             continue
         page = (site / p.relative_to(ROOT)).with_suffix('.html')
-        assert page.exists() and '#|' not in Path(page).read_text(encoding='utf-8')
+        html = page.read_text(encoding='utf-8')
+        cells = re.sub('<[^>]+>', '', '\n'.join(re.findall(r'(?s)<pre.*?</pre>', html)))
+        assert not re.search(r'(?m)^#\|', cells), page.name
+        loads = r'<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)="((?:https?:)?//[^"]*)"'
+        assert not re.findall(loads, html), page.name
+        assert html.count('class="subtitle') == 1 and 'class="description"' not in html
+        own = re.search(r'<meta name="description" content="([^"<]+)">', html)[1]
+        assert f'<meta property="og:description" content="{own}">' in html
+    for sheet in site.rglob('*.css'):
+        style = sheet.read_text(encoding='utf-8')
+        assert not re.search(r'(@import\W+|url\(["\']?)(url\()?["\']?(https?:)?//', style), sheet
 
 
 @pytest.mark.browser
