@@ -201,9 +201,8 @@ def tensor(
 def floats(value, name, way=''):
     "`value`, when it is a tensor of floating-point numbers."
     if not value.is_floating_point():
-        raise TypeError(
-            f'{name} is {value.dtype}, not floating-point; {way or f"use {name}.float()"}'
-        )
+        way = way or f'use {name}.float()'
+        raise TypeError(f'{name} is {value.dtype}, not floating-point; {way}')
     return value
 
 # %% ../nbs/kit/guard.ipynb #56caf42c
@@ -211,9 +210,8 @@ def alike(value, name, other, other_name):
     "`value`, when it has the dtype and the device of the tensor `other`."
     if value.dtype != other.dtype:
         both = f'{other_name} is {other.dtype} and {name} is {value.dtype}'
-        raise TypeError(
-            f'{both}; make them one type, such as {_one_type(value, name, other, other_name)}'
-        )
+        way = _one_type(value, name, other, other_name)
+        raise TypeError(f'{both}; make them one type, such as {way}')
     if value.device != other.device:
         both = f'{other_name} is on {other.device} and {name} is on {value.device}'
         raise ValueError(f'{both}; move one of them, such as {name}.to({other_name}.device)')
@@ -249,11 +247,8 @@ def fits(
     need = [max(b, (s - a + 1) // 2) for a, b, s in zip(n, pads, span)]
     least = f'≥ {need[0]}' if len(set(need)) == 1 else f'of at least {tuple(need)}'
     verb = 'use' if any(pads) else 'add'
-    hand = (
-        f', such as F.pad({tensor}, {tuple(b for b in need[::-1] for _ in "12")}),'
-        if tensor
-        else ''
-    )
+    sides = tuple(b for b in reversed(need) for _ in ('before', 'after'))
+    hand = f', such as F.pad({tensor}, {sides}),' if tensor else ''
     padded = 'input' if p is None else 'padded input'
     spread = any(s > 1 for s in steps)
     wide = f' with dilation {by(steps)} spans {by(span)} and' if spread else ''
@@ -303,7 +298,8 @@ def sums_hold(X, K, groups=1, bias=None):
         return
     X, K = X.cpu().double(), K.cpu().double()
     bias = None if bias is None else bias.cpu().double()
-    Y = F.conv2d(X.reshape(-1, *X.shape[-2:]), K.reshape(-1, *K.shape[-3:]), bias, groups=groups)
+    X, K = X.reshape((1,) * (3 - X.ndim) + X.shape), K.reshape((1,) * (4 - K.ndim) + K.shape)
+    Y = F.conv2d(X, K, bias, groups=groups)
     low, high, info = Y.min().item(), Y.max().item(), torch.iinfo(kind)
     if low < info.min or high > info.max:
         wide = '.double()' if kind == torch.int64 else '.long()'
