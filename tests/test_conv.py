@@ -1,4 +1,7 @@
 """Chapter 01 against PyTorch: `corr2d`, `Conv2D`, `im2col`, `rf_sizes` and `input_gradient` on drawn, lopsided cases."""
+import re
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -84,16 +87,17 @@ def test_worked_numbers():
 f = torch.rand
 BAD = [
     (f(3, 4), f(5, 5), ValueError, ['kernel 5×5', 'input 3×4', 'padding ≥ 1', 'smaller kernel']),
-    (f(3, 9), f(4, 2), ValueError, ['kernel 4×2', 'input 3×9', 'padding ≥ 1']),
-    (f(9, 3), f(2, 8), ValueError, ['kernel 2×8', 'input 9×3', 'padding ≥ 3']),
+    (f(3, 9), f(4, 2), ValueError, ['kernel 4×2', 'input 3×9', 'at least (1, 0)', '(0, 0, 1, 1)']),
+    (f(9, 3), f(2, 8), ValueError, ['kernel 2×8', 'input 9×3', 'at least (0, 3)', '(3, 3, 0, 0)']),
     (f(2, 1, 6, 8), f(3, 3), ValueError, ['X has 4 axes', '(2, 1, 6, 8)', 'X[0, 0]']),
     (f(6, 8), f(1, 3, 3), ValueError, ['K has 3 axes', '(1, 3, 3)', 'K[0]']),
-    (f(6), f(3, 3), ValueError, ['X has 1 axes', 'reshape(1, -1)']),
-    (torch.tensor(1.), f(3, 3), ValueError, ['X has 0 axes']),
+    (f(6), f(3, 3), ValueError, ['X has 1 axis', 'X[None]']),
+    (torch.tensor(1.), f(3, 3), ValueError, ['X has 0 axes', 'X[None, None]']),
     ([[1., 2]], f(1, 2), TypeError, ['X is a list', 'torch.as_tensor']),
     (f(6, 8).numpy(), f(1, 2), TypeError, ['X is a ndarray', 'torch.as_tensor']),
     (f(6, 8), None, TypeError, ['K is a NoneType']),
-    (f(6, 8), f(1, 2).double(), TypeError, ['float32', 'float64', 'K.to(X.dtype)']),
+    (f(6, 8), f(1, 2).double(), TypeError, ['float32', 'float64', 'X.to(K.dtype)']),
+    (f(6, 8).double(), f(1, 2), TypeError, ['float64', 'float32', 'K.to(X.dtype)']),
     (f(6, 8), torch.tensor([[1, -1]]), TypeError, ['float32', 'int64', 'K.to(X.dtype)']),
     (torch.ones(6, 8, dtype=torch.int64), f(1, 2), TypeError, ['int64', 'float32', 'X.to(K.dtype)']),
     (f(6, 8) > .5, f(1, 2) > .5, TypeError, ['torch.bool', 'X.float()']),
@@ -112,7 +116,8 @@ def test_bad_input_gets_the_numbers_and_the_way_out(X, K, kind, words):
 def test_the_ways_out_work():
     X, K = f(9, 3), f(2, 8)
     with pytest.raises(ValueError) as e: corr2d(X, K)
-    padded = eval(str(e.value).split(': ')[-1], {'F': F, 'X': X})
+    padded = eval(re.search(r'F\.pad\(.*\)\)', str(e.value))[0], {'F': F, 'X': X})
+    assert padded.shape == (9, 9)
     torch.testing.assert_close(corr2d(padded, K), conv2d(padded, K))
     X, K = torch.ones(6, 8, dtype=torch.int64), f(1, 2)
     corr2d(X.to(K.dtype), K)
@@ -153,3 +158,73 @@ def test_input_gradient_leaves_the_net_alone():
     assert G.shape == X.shape and not X.requires_grad and not net.training
     assert all(p.grad is None for p in net.parameters())
     with pytest.raises(ValueError, match='cut the net'): input_gradient(nn.Sequential(net, nn.Flatten()), X)
+
+
+BYTES = torch.tensor([[10, 30, 200]], dtype=torch.uint8)
+WRAPS = [  # image, kernel, the right value
+    (BYTES, torch.tensor([[1, -1]]), [[-20, -170]]),
+    (BYTES, torch.tensor([[2, 1]], dtype=torch.uint8), [[50, 260]]),
+    (BYTES, torch.tensor([[-1, 1]], dtype=torch.int8), [[20, 170]]),
+    (torch.tensor([[-100], [90]], dtype=torch.int8), torch.tensor([[1], [-1]]).char(), [[-190]]),
+    (torch.tensor([[70_000, 3]], dtype=torch.int32), torch.tensor([[70_000, -1]]).int(), [[4_899_999_997]]),
+    (torch.tensor([[2, 3]]), torch.tensor([[1 + 2j, 1j]]), [[2 + 7j]]),
+]
+
+
+@pytest.mark.parametrize('X, K, want', WRAPS)
+def test_the_way_out_of_a_small_type_gives_the_right_value(X, K, want):
+    with pytest.raises((TypeError, ValueError)) as e:
+        corr2d(X, K)
+    ways = re.findall(r'([XK])(\.(?:to\([\w.]+\)|\w+\(\)))', str(e.value))
+    new = dict(X=X, K=K)
+    for name, way in ways:
+        new[name] = eval(name + way, dict(X=X, K=K, torch=torch))
+    assert ways and corr2d(**new).tolist() == want, str(e.value)
+
+
+def test_small_types_work_where_the_sums_fit():
+    Y = corr2d(BYTES, torch.tensor([[1, 1]], dtype=torch.uint8))
+    assert Y.dtype == torch.uint8 and Y.tolist() == [[40, 230]]
+
+
+def test_whole_numbers_of_numpy_and_torch_are_sizes():
+    for size in (np.int64(2), torch.tensor(2), [2, 2], (2, np.int8(2)), np.array([2, 2]), torch.Size((2, 2))):
+        assert Conv2D(size).weight.shape == (2, 2)
+        assert torch.equal(im2col(f(3, 4) * 0 + 1, size), torch.ones(6, 4))
+    assert rf_sizes([(np.int64(3), np.int8(2)), torch.tensor([3, 1])]) == [3, 7]
+    assert rf_sizes(np.array([[3, 1], [3, 2], [3, 1]])) == rf_sizes(zip((3, 3, 3), (1, 2, 1))) == [3, 5, 9]
+
+
+@pytest.mark.parametrize('layers, kind, words', [
+    ([(3, 0)], ValueError, ['layers[0][1]=0', 'from 1 on']),
+    ([(3, 1), (0, 1)], ValueError, ['layers[1][0]=0']),
+    ([(3, -2)], ValueError, ['layers[0][1]=-2']),
+    ([(3, 1.0)], TypeError, ['layers[0][1]=1.0', '(kernel_size, stride)']),
+    ([(True, 1)], TypeError, ['layers[0][0]=True']),
+    ([(3, 1, 1)], ValueError, ['layers[0]=(3, 1, 1)', 'two numbers']),
+    ([3], ValueError, ['layers[0]=(3,)', 'two numbers']),
+    (3, TypeError, ['[(3, 1), (3, 2)]']),
+    ('33', TypeError, ['layers[0]', '[(3, 1), (3, 2)]']),
+])
+def test_bad_layers(layers, kind, words):
+    with pytest.raises(kind) as e:
+        rf_sizes(layers)
+    assert all(w in str(e.value) for w in words), str(e.value)
+
+
+@pytest.mark.parametrize('net, X, kind, words', [
+    (nn.Conv2d(2, 1, 3), f(1, 3, 8, 9), ValueError, ['(1, 3, 8, 9)', '2 channels']),
+    (nn.Conv2d(1, 1, 3), f(1, 1, 2, 9), ValueError, ['(1, 1, 2, 9)', 'Kernel size']),
+    (nn.Conv2d(1, 1, 3), f(8, 9), ValueError, ['X has 2 axes', 'X[None]']),
+    (nn.Conv2d(1, 1, 3), torch.ones(1, 1, 8, 9).byte(), TypeError, ['uint8', 'X.float()']),
+    (nn.Conv2d(1, 1, 3), [[1.]], TypeError, ['X is a list']),
+    (nn.Conv2d(1, 1, 3), f(0, 1, 8, 9), ValueError, ['X is empty']),
+    (lambda X: X.detach(), f(1, 1, 8, 9), ValueError, ['does not depend on X', 'detach']),
+    (lambda X: (X, X), f(1, 1, 8, 9), TypeError, ['net(X) is a tuple']),
+    (lambda X: X[..., :0], f(1, 1, 8, 9), ValueError, ['net(X) is empty']),
+    ('lenet', f(1, 1, 8, 9), TypeError, ['net is a str']),
+])
+def test_bad_input_of_input_gradient(net, X, kind, words):
+    with pytest.raises(kind) as e:
+        input_gradient(net, X)
+    assert all(w in str(e.value) for w in words), str(e.value)

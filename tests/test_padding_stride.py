@@ -75,6 +75,10 @@ def test_values_of_the_chapter(args, out): assert conv_out(**args) == out
 def test_integers_of_other_libraries():
     assert conv_out(np.int64(8), torch.tensor(3), s=np.int32(2), p=1) == 4
     assert conv_out(torch.rand(2, 3, 8, 9).shape[-2:], [3, 4]) == (6, 6)
+    assert conv_out(np.array([8, 9]), torch.tensor([3, 4]), s=np.uint8(1)) == (6, 6)
+    assert windows(np.int64(4), torch.tensor(3), np.int8(1)) == [[0, 1, 2], [1, 2, 3]]
+    assert torch.equal(pixel_use(np.array([4, 5]), np.int64(3)), pixel_use((4, 5), 3))
+    assert draw_windows(torch.tensor(7), np.int64(3)) == draw_windows(7, 3)
 
 
 @pytest.mark.parametrize('args, kind, words', [
@@ -83,14 +87,14 @@ def test_integers_of_other_libraries():
     ((5, 9, 1, 1), ValueError, ['kernel 9', 'input 7;', 'use padding ≥ 2']),
     (((3, 9), (5, 12)), ValueError, ['5×12', '3×9', 'at least (1, 2)']),
     ((9, 3, 1, 0, 5), ValueError, ['kernel 3', 'dilation 5', 'spans 11', 'input 9', 'dilation']),
-    ((8, 3, 0), ValueError, ['stride s=0', 'at least 1']), ((8, 3, -2), ValueError, ['stride s=-2']),
-    ((8, 3, 1, -1), ValueError, ['padding p=-1', 'at least 0', 'slice']), ((8, 3, 1, 0, 0), ValueError, ['dilation d=0', 'at least 1']),
+    ((8, 3, 0), ValueError, ['stride s=0', 'from 1 on', 's=1 moves one pixel']), ((8, 3, -2), ValueError, ['stride s=-2']),
+    ((8, 3, 1, -1), ValueError, ['padding p=-1', 'from 0 on', 'slice']), ((8, 3, 1, 0, 0), ValueError, ['dilation d=0', 'from 1 on', 'd=1 is']),
     ((8, 0), ValueError, ['kernel k=0']), ((0, 1), ValueError, ['input size n=0']),
-    (((8, 9), (3, 3, 3)), ValueError, ['n has 2', 'k has 3', 'one number an axis']),
+    (((8, 9), (3, 3, 3)), ValueError, ['n has 2', 'k has 3', 'one number per axis']),
     (((8, 9), 3, (1,)), ValueError, ['n has 2', 's has 1']),
     (((2, 3, 8, 9), 3), ValueError, ['4 numbers', 'X.shape[-2:]']), (((), 3), ValueError, ['0 numbers']),
     ((7.5, 3), TypeError, ['n=7.5', '//']), ((8.0, 3), TypeError, ['n=8.0']), ((8, True), TypeError, ['k=True']),
-    ((8, '3'), TypeError, ["k='3'"]), ((8, None), TypeError, ['k=None']), ((8, 3, (1, 1.5)), TypeError, ['s=1.5']),
+    ((8, '3'), TypeError, ["k='3'"]), ((8, None), TypeError, ['k=None']), ((8, 3, (1, 1.5)), TypeError, ['stride s[1]=1.5']),
     ((8, 3, 1, 'same'), TypeError, ["p='same'", '(k-1)//2']), ((torch.rand(8, 9), 3), TypeError, ['whole number'])])
 def test_errors_name_the_numbers_and_the_way_out(args, kind, words):
     with pytest.raises(kind) as error: conv_out(*args)
