@@ -163,7 +163,8 @@ def depthwise_separable(in_channels, out_channels, kernel_size, padding=0, strid
 # %% ../nbs/03_channels.ipynb #a0e97a58
 def _padding(value, name, given):
     "A check: one whole number from 0 on, or two, or a word that `nn.Conv2d` knows."
-    return value if value in ('same', 'valid') else pair(value, name, 0)
+    known = isinstance(value, str) and value in ('same', 'valid')
+    return value if known else pair(value, name, 0)
 
 
 depthwise_separable = guarded(
