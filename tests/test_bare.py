@@ -1,4 +1,5 @@
-"What a chapter shows is what runs: the source of a taught function, pasted alone, does what the package's does."
+"What a chapter shows is what runs: a taught function, pasted alone, does what the package's does."
+
 import ast
 import importlib
 import inspect
@@ -69,14 +70,21 @@ CALLS = [  # function, what it calls of the chapters before, arguments
     ('conv_out', (), (30, 5, (3, 2, 1))),
     ('corr2d_multi_in', ('corr2d',), (rand(3, 5, 6), rand(3, 2, 3))),
     ('corr2d_multi_in_out', ('corr2d', 'corr2d_multi_in'), (rand(3, 5, 6), rand(4, 3, 2, 1))),
-    ('corr2d_multi_in_out', ('corr2d', 'corr2d_multi_in'), (rand(1, 5, 6), rand(4, 1, 2, 1), rand(4))),
+    (
+        'corr2d_multi_in_out',
+        ('corr2d', 'corr2d_multi_in'),
+        (rand(1, 5, 6), rand(4, 1, 2, 1), rand(4)),
+    ),
     ('corr2d_1x1', (), (rand(3, 4, 6), rand(2, 3, 1, 1))),
     ('conv_params', (), (4, 6, (3, 5), 2, False)),
     ('conv_params', (), (3, 8, 5)),
     ('conv_macs', ('conv_params',), (3, 8, (3, 5), (18, 20))),
     ('conv_macs', ('conv_params',), (4, 8, 3, 7, 2)),
-    ('corr2d_grouped', ('corr2d', 'corr2d_multi_in', 'corr2d_multi_in_out'),
-     (rand(4, 5, 7), rand(6, 2, 2, 3), 2)),
+    (
+        'corr2d_grouped',
+        ('corr2d', 'corr2d_multi_in', 'corr2d_multi_in_out'),
+        (rand(4, 5, 7), rand(6, 2, 2, 3), 2),
+    ),
     ('pool2d', (), (rand(2, 3, 7, 10), (3, 2), 'max', (1, 0), (2, 3))),
     ('pool2d', (), (rand(7, 10), 3, 'avg', 1)),
     ('pool2d', (), (torch.arange(-20, 0).reshape(4, 5), 2, 'max', 1)),

@@ -1,4 +1,5 @@
 "Every code cell of a chapter can be run twice in a row: a reader presses Shift-Enter again."
+
 import json
 
 import pytest
@@ -15,6 +16,7 @@ def shapes_of(names):
 @pytest.mark.parametrize('name', CHAPTERS)
 def test_every_cell_survives_being_run_twice(name, monkeypatch):
     from execnb.shell import CaptureShell
+
     monkeypatch.chdir(ROOT / 'nbs')
     shell = CaptureShell(ROOT / 'nbs')
     nb = json.loads((ROOT / 'nbs' / f'{name}.ipynb').read_text(encoding='utf-8'))
