@@ -206,7 +206,7 @@ def test_wrong_vectors(which):
 
 
 def test_no_channels():
-    with pytest.raises(ValueError, match=r'X of shape \(3,\) has no channels'): batch_norm(torch.randn(3), *[torch.ones(3)] * 4)
+    with pytest.raises(ValueError, match=r'X has 1 axis, shape \(3,\), not \(N, C\)'): batch_norm(torch.randn(3), *[torch.ones(3)] * 4)
 
 
 @pytest.mark.parametrize('channels, bias', [(7, True), (3, False)])
@@ -226,11 +226,11 @@ def test_fold(seed, stride, groups, torch_s):
 
 
 def test_whole_numbers_are_refused():
-    with pytest.raises(TypeError, match=r'torch.int64; convert with X.float\(\)'): BatchNorm(3, 2)(torch.ones(4, 3, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r'torch.int64, not floating-point; use X.float\(\)'): BatchNorm(3, 2)(torch.ones(4, 3, dtype=torch.int64))
 
 
 @pytest.mark.parametrize('features, dims, error, message', [
-    (0, 2, ValueError, 'num_features=0 must be 1 or more'), (-3, 4, ValueError, 'num_features=-3'), (2.0, 2, TypeError, 'whole number'), (True, 2, TypeError, 'whole number'),
+    (0, 2, ValueError, 'num_features=0 must be a whole number from 1 on'), (-3, 4, ValueError, 'num_features=-3'), (2.0, 2, TypeError, 'whole number'), (True, 2, TypeError, 'whole number'),
     (4, 1, ValueError, 'num_dims=1 must be 2 '), (4, 5, ValueError, 'num_dims=5'), (4, '4', ValueError, "num_dims='4'"), (4, None, ValueError, 'num_dims=None')])
 def test_bad_arguments(features, dims, error, message):
     with pytest.raises(error, match=message): BatchNorm(features, dims)

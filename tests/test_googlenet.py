@@ -112,13 +112,13 @@ def test_too_small(size):
 
 def test_wrong_pictures():
     with pytest.raises(ValueError, match=r'1 channel, got 3; .*googlenet\(in_channels=3\)'): narrow()(torch.rand(2, 3, 8, 8))
-    with pytest.raises(ValueError, match=r'\(1, 8, 8\)'): narrow()(torch.rand(1, 8, 8))
+    with pytest.raises(ValueError, match=r'\(1, 8, 8\).*X\[None\]'): narrow()(torch.rand(1, 8, 8))
 
 
 @pytest.mark.parametrize('args, error, words', [
     ((192, 64, 128, (16, 32), 32), TypeError, 'c2=128 must be a pair'), ((192, 64, (96, 128), (16, 32, 1), 32), TypeError, 'c3=.* must be a pair'),
     ((0, 64, (96, 128), (16, 32), 32), ValueError, 'in_channels=0'), ((192, 64, (96, 128), (16, 32), 3.5), TypeError, 'c4=3.5'),
-    ((192, 64, (96, -1), (16, 32), 32), ValueError, 'c2=-1')])
+    ((192, 64, (96, -1), (16, 32), 32), ValueError, r'c2\[1\]=-1')])
 def test_bad_channels(args, error, words):
     with pytest.raises(error, match=words): Inception(*args)
 
