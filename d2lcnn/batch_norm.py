@@ -237,7 +237,10 @@ def _foldable(layer, name, given):
 
 
 def _what(module):
-    return str(module) if isinstance(module, nn.Module) else type(module).__name__
+    if not isinstance(module, nn.Module):
+        return f'a {type(module).__name__}'
+    text = ' '.join(str(module).split())
+    return text if len(text) <= 80 else text[:77] + '…'
 
 # %% ../nbs/10_batch_norm.ipynb #646c8ede
 def _folds_into(norm, name, given):

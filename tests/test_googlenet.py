@@ -233,3 +233,27 @@ def test_learns_by_heart():
     opt = torch.optim.SGD(net.parameters(), 0.1)
     for _ in range(60): opt.zero_grad(); l = F.cross_entropy(net(X), y); l.backward(); opt.step()
     assert l < 0.1
+
+
+@pytest.mark.parametrize('kernel, words', [
+    (4, 'kernel_size=4 must be odd: .*take 3 or 5 for 4'), ((1, 2), 'must be odd: .*take 1 or 3'),
+    ((6, 3), 'must be odd: .*take 5 or 7'), (0, 'kernel_size'), ((3, 3, 3), 'has 3 numbers')])
+@pytest.mark.parametrize('conv', [conv_relu, conv_bn])
+def test_even_windows_cannot_keep_the_size(conv, kernel, words):
+    with pytest.raises(ValueError, match=words): conv(2, 3, kernel)
+    with pytest.raises(ValueError, match='n=2 must be odd'): Inception7x1(2, 1, (1, 1), (1, 1), 1, n=2)
+
+
+def test_a_layer_of_the_readers_own_changes_nothing():
+    "The four paths are named: what else hangs on the block is no path."
+    torch.manual_seed(0)
+    block, X = Inception(3, 2, (2, 3), (2, 3), 2), torch.rand(2, 3, 6, 5)
+    Y = block(X)
+    block.probe = nn.Conv2d(3, 4, 1)
+    torch.testing.assert_close(block(X), Y, rtol=0, atol=0)
+
+
+def test_heads_refuse_the_images_that_the_network_refuses():
+    net = WithHeads(narrow(3, 7), num_classes=7)
+    with pytest.raises(ValueError, match='3 channels, got 1'): net(torch.rand(2, 1, 8, 8))
+    with pytest.raises(ValueError, match=r'X\[None\]'): net(torch.rand(3, 8, 8))
