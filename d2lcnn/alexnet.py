@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .guard import at_least, floats, guarded, number, tensor, whole
+from . import guard
+from .guard import at_least, guarded
 
 # %% ../nbs/06_alexnet.ipynb #14af7ef1
 def hog(
@@ -35,12 +36,12 @@ def hog(
 # %% ../nbs/06_alexnet.ipynb #7560614b
 def _images(X, name, given):
     "A check: images (N, C, H, W)."
-    return tensor(X, name, '(N, C, H, W)')
+    return guard.tensor(X, name, '(N, C, H, W)')
 
 
 def _float_images(X, name, given):
     "A check: images (N, C, H, W) of floating-point numbers."
-    return floats(_images(X, name, given), name, way=f'of bytes take {name} / 255')
+    return guard.floats(_images(X, name, given), name, way=f'of bytes take {name} / 255')
 
 
 def _gray_images(X, name, given):
@@ -93,7 +94,7 @@ def alexnet(
 def _size(size, name, given):
     "A check of `size`: after the convolution with stride 4 and three poolings a pixel is left."
     padding = given['padding']
-    size = whole(size, name, way='it is the side of the square images in pixels')
+    size = guard.whole(size, name, way='it is the side of the square images in pixels')
     smallest = max(1, 67 - 2 * padding)  # 67 → 15 → 7 → 3 → 1
     if size < smallest:
         raise ValueError(
@@ -145,12 +146,12 @@ def random_light(
 # %% ../nbs/06_alexnet.ipynb #acbd0d91
 def _from_0(value, name, given):
     "A check: a number from 0 on."
-    return number(value, name, low=0)
+    return guard.number(value, name, low=0)
 
 
 def _share(value, name, given):
     "A check: a number from 0 to 1."
-    return number(value, name, low=0, high=1)
+    return guard.number(value, name, low=0, high=1)
 
 
 random_flip = guarded(random_flip, X=_images, p=_share)

@@ -11,7 +11,8 @@ import copy
 import torch
 from torch import nn
 
-from .guard import at_least, floats, guarded, number, tensor, whole
+from . import guard
+from .guard import at_least, guarded
 from .lenet import _size_from
 
 # %% ../nbs/10_batch_norm.ipynb #a0026d8e
@@ -41,8 +42,10 @@ def batch_norm(
 # %% ../nbs/10_batch_norm.ipynb #bd034079
 def _floats(X, name, given):
     "A check: floating-point numbers with channels on axis 1."
-    tensor(X, name, '(N, C)', '(N, C, L)', '(N, C, H, W)')
-    return floats(X, name, way='normalize real and imaginary part alone' if X.is_complex() else '')
+    guard.tensor(X, name, '(N, C)', '(N, C, L)', '(N, C, H, W)')
+    return guard.floats(
+        X, name, way='normalize real and imaginary part alone' if X.is_complex() else ''
+    )
 
 
 def _vector(v, name, given):
@@ -61,7 +64,7 @@ def _vector(v, name, given):
 # %% ../nbs/10_batch_norm.ipynb #e2190a42
 def _eps(value, name, given):
     "A check: what may be added to a variance."
-    return number(value, name, low=0)
+    return guard.number(value, name, low=0)
 
 
 def _momentum(value, name, given):
@@ -69,7 +72,7 @@ def _momentum(value, name, given):
     way = 'it is the weight of the new batch'
     if value is None:
         way = 'for the plain mean of all batches set it to 1 / (batches so far) before each of them'
-    return number(value, name, low=0, high=1, way=way)
+    return guard.number(value, name, low=0, high=1, way=way)
 
 
 def _training(value, name, given):
@@ -126,7 +129,7 @@ def _dims(value, name, given):
         raise ValueError(
             f'{name}={value!r} must be 2 for (N, C), 3 for (N, C, L) or 4 for (N, C, H, W)'
         )
-    return whole(value, name)
+    return guard.whole(value, name)
 
 
 def _input(X, name, given):
@@ -134,7 +137,7 @@ def _input(X, name, given):
     C, dims = given['self'].num_features, given['self'].num_dims
     if not isinstance(X, torch.Tensor):
         raise TypeError(f'{name} is a {type(X).__name__}, not a tensor')
-    floats(X, name)
+    guard.floats(X, name)
     if X.dim() != dims:
         raise ValueError(
             f'expected {dims}D input, got {X.dim()}D input of shape {tuple(X.shape)}; '

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from . import record, zoo
-from .guard import at_least, guarded, number, tensor
+from . import guard, record, zoo
+from .guard import at_least, guarded
 
 # %% ../nbs/13_compare.ipynb #94b7317e
 COLUMNS = (  # title, key of a scoreboard's row, how it is written
@@ -94,7 +94,7 @@ def standard_error(
 # %% ../nbs/13_compare.ipynb #3223db58
 def _accuracy(value, name, given):
     "A check: a number from 0 to 1."
-    return number(value, name, 0, 1, way='percentages are divided by 100 first')
+    return guard.number(value, name, 0, 1, way='percentages are divided by 100 first')
 
 
 standard_error = guarded(standard_error, acc=_accuracy, n=at_least(1))
@@ -118,7 +118,7 @@ def mcnemar(
 def _one_test_set(given):
     "A check: both networks were asked about the same images, of which there are some."
     for name in 'aby':
-        given[name] = tensor(torch.as_tensor(given[name]), name, '(n)')
+        given[name] = guard.tensor(torch.as_tensor(given[name]), name, '(n)')
     a, b, y = given['a'], given['b'], given['y']
     if not len(a) == len(b) == len(y) or not len(y):
         raise ValueError(

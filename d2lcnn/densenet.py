@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from .guard import at_least, guarded, tensor, whole
+from . import guard
+from .guard import at_least, guarded
 from .nin import _watched
 
 # %% ../nbs/12_densenet.ipynb #da2b4a2b
@@ -125,7 +126,7 @@ def _arch(arch, name, given):
         raise TypeError(
             f'{name}={arch!r} must list how many layers each block has, such as (4, 4, 4, 4)'
         )
-    return tuple(whole(n, f'{name}[{i}]', 1) for i, n in enumerate(arch))
+    return tuple(guard.whole(n, f'{name}[{i}]', 1) for i, n in enumerate(arch))
 
 
 def _kind(block, name, given):
@@ -137,7 +138,7 @@ def _kind(block, name, given):
 
 def _look(net, X):
     "Images (N, C, H, W) that no transition halves away."
-    h, w = tensor(X, 'X', '(N, C, H, W)').shape[2:]
+    h, w = guard.tensor(X, 'X', '(N, C, H, W)').shape[2:]
     transitions = sum(isinstance(m, nn.AvgPool2d) for part in net for m in part.children())
     smallest = 4 * (2**transitions - 1) + 1
     if min(h, w) < smallest:

@@ -10,7 +10,8 @@ __all__ = ['conv_relu', 'STAGES', 'inception_stage', 'googlenet', 'Inception', '
 import torch
 from torch import nn
 
-from .guard import at_least, guarded, number, one_of, pair, pair_from, tensor, whole
+from . import guard
+from .guard import at_least, guarded, pair_from
 from .nin import _watched
 
 # %% ../nbs/09_googlenet.ipynb #26644a86
@@ -28,7 +29,7 @@ def conv_relu(
 # %% ../nbs/09_googlenet.ipynb #af488c45
 def _odd(value, name, given):
     "A check: an odd number, or two."
-    window = pair(value, name, 1)
+    window = guard.pair(value, name, 1)
     for n in window:
         if n % 2 == 0:
             raise ValueError(
@@ -77,7 +78,7 @@ def _two(value, name, given):
             f'{name}={value!r} must be a pair (channels after the 1×1, channels at the end), '
             'such as (96, 128)'
         )
-    return tuple(whole(n, f'{name}[{i}]', 1) for i, n in enumerate(value))
+    return tuple(guard.whole(n, f'{name}[{i}]', 1) for i, n in enumerate(value))
 
 
 _channels = dict(in_channels=at_least(1), c1=at_least(1), c2=_two, c3=_two, c4=at_least(1))
@@ -124,12 +125,12 @@ def inception_stage(
 # %% ../nbs/09_googlenet.ipynb #aa95690f
 def _width(value, name, given):
     "A check: a number above 0."
-    return number(value, name, above=0)
+    return guard.number(value, name, above=0)
 
 
 def _stage(value, name, given):
     "A check: one of the stages that consist of blocks."
-    return one_of(whole(value, name), name, list(STAGES))
+    return guard.one_of(guard.whole(value, name), name, list(STAGES))
 
 
 inception_stage = guarded(inception_stage, in_channels=at_least(1), number=_stage, width=_width)
@@ -164,7 +165,7 @@ def googlenet(
 def _look(net, X):
     "Images (N, C, H, W) with the network's channels and at least one pixel."
     want = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).in_channels
-    channels, h, w = tensor(X, 'X', f'(N, {want}, H, W)').shape[1:]
+    channels, h, w = guard.tensor(X, 'X', f'(N, {want}, H, W)').shape[1:]
     if channels != want:
         raise ValueError(
             f'this GoogLeNet takes images with {want} channel{"s" if want > 1 else ""}, got '
@@ -242,7 +243,7 @@ def _seen(X, name, given):
 
 def _weight(value, name, given):
     "A check: a number from 0 on."
-    return number(value, name, low=0)
+    return guard.number(value, name, low=0)
 
 
 WithHeads.__init__ = guarded(WithHeads.__init__, num_classes=at_least(1), weight=_weight)
@@ -278,7 +279,7 @@ class Inception7x1(Inception):
 # %% ../nbs/09_googlenet.ipynb #7744fbee
 def _odd_number(value, name, given):
     "A check: one odd number."
-    return _odd(whole(value, name, 1), name, given)[0]
+    return _odd(guard.whole(value, name, 1), name, given)[0]
 
 
 Inception3x3.__init__ = guarded(Inception3x3.__init__, **_channels)

@@ -8,7 +8,8 @@ __all__ = ['lenet', 'lenet5']
 # %% ../nbs/05_lenet.ipynb #50cab726
 from torch import nn
 
-from .guard import at_least, guarded, whole
+from . import guard
+from .guard import at_least, guarded
 
 # %% ../nbs/05_lenet.ipynb #ff1cf52e
 def lenet(
@@ -38,7 +39,7 @@ def _size_from(smallest):
     "A check of `size`, the side of the images, for two 5×5 convolutions with 2×2 pooling."
 
     def check(size, name, given):
-        size = whole(size, name, way='it is the side of the square images in pixels')
+        size = guard.whole(size, name, way='it is the side of the square images in pixels')
         if size < smallest:
             raise ValueError(
                 f'{name}={size} is too small for two 5×5 convolutions, each followed by '

@@ -10,7 +10,8 @@ import functools
 
 from torch import nn
 
-from .guard import at_least, guarded, pair_from, tensor
+from . import guard
+from .guard import at_least, guarded, pair_from
 from .train import he
 
 # %% ../nbs/08_nin.ipynb #eaef515f
@@ -82,7 +83,7 @@ def _before(look, net, inputs):
 # %% ../nbs/08_nin.ipynb #c88dddc5
 def _look(net, X):
     "Images (N, C, H, W), large enough for three poolings."
-    h, w = tensor(X, 'X', '(N, C, H, W)').shape[2:]
+    h, w = guard.tensor(X, 'X', '(N, C, H, W)').shape[2:]
     if min(h, w) < 67:
         raise ValueError(
             f'images of {h}×{w} pixels are too small for NiN: after the third pooling no pixel '

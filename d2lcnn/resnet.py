@@ -10,7 +10,8 @@ __all__ = ['resnet_block', 'small_resnet', 'resnet_stem', 'resnet18', 'CONFIGS',
 from torch import nn
 from torch.nn import functional as F
 
-from .guard import at_least, guarded, tensor, whole, wholes, yes_or_no
+from . import guard
+from .guard import at_least, guarded, yes_or_no
 from .nin import _watched
 
 # %% ../nbs/11_resnet.ipynb #cb7697d9
@@ -122,7 +123,7 @@ def small_resnet(
 # %% ../nbs/11_resnet.ipynb #53016273
 def _room(net, X, shrinks):
     "What a network takes whose last maps are smaller than the image by a factor, rounded up."
-    n, _, h, w = tensor(X, 'X', '(N, C, H, W)').shape
+    n, _, h, w = guard.tensor(X, 'X', '(N, C, H, W)').shape
     if net.training and n == 1 and max(h, w) <= shrinks:
         raise ValueError(
             f'one image of {h}×{w} ends in a map of 1×1, and batch norm in training needs more '
@@ -141,7 +142,7 @@ def _look_32(net, X):
 # %% ../nbs/11_resnet.ipynb #4bef8138
 def _depth(value, name, given):
     "A check: 6n + 2 layers."
-    depth = whole(value, name)
+    depth = guard.whole(value, name)
     if depth < 8 or depth % 6 != 2:
         raise ValueError(f'{name}={depth} is not 6n + 2; take 8, 14, 20, 32, 44, 56 …')
     return depth
@@ -149,7 +150,7 @@ def _depth(value, name, given):
 
 def _three(value, name, given):
     "A check: channels of three stages."
-    widths = wholes(value, name, 1)
+    widths = guard.wholes(value, name, 1)
     if len(widths) != 3:
         raise ValueError(f'{name}={value!r}: three stages need three numbers, such as (16, 32, 64)')
     return widths
@@ -282,7 +283,7 @@ def resnet(
 # %% ../nbs/11_resnet.ipynb #7c780bfe
 def _known(value, name, given):
     "A check: a number of layers that the paper has."
-    layers = whole(value, name)
+    layers = guard.whole(value, name)
     if layers not in CONFIGS:
         known = ', '.join(map(str, CONFIGS))
         raise ValueError(f'{name}={layers}: there is no such ResNet; take {known}')

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from .guard import at_least, guarded, number
+from . import guard
+from .guard import at_least, guarded
 
 # %% ../nbs/14_speed.ipynb #47d1e990
 def timed(
@@ -134,12 +135,12 @@ def amdahl(
 # %% ../nbs/14_speed.ipynb #a91ba250
 def _gain(value, name, given):
     "A check: a number above 0, or infinity."
-    return value if value == float('inf') else number(value, name, above=0)
+    return value if value == float('inf') else guard.number(value, name, above=0)
 
 
 def _share(value, name, given):
     "A check: a number from 0 to 1."
-    return number(value, name, 0, 1)
+    return guard.number(value, name, 0, 1)
 
 
 amdahl = guarded(amdahl, share=_share, gain=_gain)

@@ -8,7 +8,8 @@ __all__ = ['vgg_block', 'VGG11', 'VGG13', 'VGG16', 'VGG19', 'vgg', 'narrow']
 # %% ../nbs/07_vgg.ipynb #7f8f2e89
 from torch import nn
 
-from .guard import at_least, guarded, number, whole
+from . import guard
+from .guard import at_least, guarded
 
 # %% ../nbs/07_vgg.ipynb #31161f79
 def vgg_block(
@@ -82,13 +83,13 @@ def _blocks(arch, name, given):
         if isinstance(pair, (str, bytes)) or not hasattr(pair, '__len__') or len(pair) != 2:
             raise ValueError(f'block {i} of {name} is {pair!r}; {name} consists of {_LIKE}')
         words = f'block {i} of {name}: num_convs', f'block {i} of {name}: out_channels'
-        pairs.append(tuple(whole(n, word, 1) for n, word in zip(pair, words)))
+        pairs.append(tuple(guard.whole(n, word, 1) for n, word in zip(pair, words)))
     return tuple(pairs)
 
 # %% ../nbs/07_vgg.ipynb #dc5409cc
 def _size(size, name, given):
     "A check of `size`, the side of the images: as many blocks as there are leave a pixel."
-    size = whole(size, name, way='it is the side of the square images in pixels')
+    size = guard.whole(size, name, way='it is the side of the square images in pixels')
     blocks = len(given['arch'])
     if size < 2**blocks:
         raise ValueError(
@@ -100,7 +101,7 @@ def _size(size, name, given):
 
 def _share(value, name, given):
     "A check: a number from 0 to 1."
-    return number(value, name, low=0, high=1)
+    return guard.number(value, name, low=0, high=1)
 
 
 vgg = guarded(

@@ -1,12 +1,14 @@
 "What chapters 05 to 12 show is what runs: bare source, and guards that are attached out of sight."
 import ast
 import copy
+import dis
 import importlib
 import inspect
 import io
 import json
 import math
 import re
+import types
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
@@ -300,3 +302,103 @@ def test_hog_keeps_double_precision():
     X = torch.rand(2, 1, 13, 10)
     assert alexnet.hog(X.double()).dtype == torch.float64
     torch.testing.assert_close(alexnet.hog(X.double()).float(), alexnet.hog(X), rtol=1e-4, atol=1e-5)
+
+
+CHAPTERS = sorted(p.stem for p in (ROOT / 'nbs').glob('[01]?_*.ipynb') if p.stem >= '05')
+
+
+def code_cells(chapter):
+    cells = json.loads((ROOT / 'nbs' / f'{chapter}.ipynb').read_text(encoding='utf-8'))['cells']
+    return [''.join(c['source']) for c in cells if c['cell_type'] == 'code']
+
+
+@pytest.mark.parametrize('chapter', SHOWN)
+def test_exported_cells_can_be_run_twice(chapter):
+    "And what they guard is guarded once."
+    names = {}
+    for source in code_cells(chapter):
+        if re.match(r'#\|\s*exports?\b', source):
+            for _ in range(2):
+                exec(source, names)
+    for name, value in vars(importlib.import_module('d2lcnn.' + chapter[3:])).items():
+        for f, ours in ((names.get(name), value), *pairs_of_methods(names.get(name), value)):
+            assert depth(f) == depth(ours), name
+
+
+def pairs_of_methods(ours, theirs):
+    if not isinstance(theirs, type):
+        return []
+    return [(getattr(ours, name), value) for name, value in vars(theirs).items() if callable(value)]
+
+
+def depth(f):
+    "How often something is wrapped."
+    n = 0
+    while hasattr(f, '__wrapped__'):
+        f, n = f.__wrapped__, n + 1
+    return n
+
+
+def stale_names(source):
+    "Names that a cell takes from before and changes: a second run would start from something else."
+    bound, found = set(), []
+    for statement in ast.parse(re.sub(r'^[%!].*$', '', source, flags=re.M)).body:
+        stored = {
+            n.id for n in ast.walk(statement)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, (ast.Store, ast.Del))
+        }  # fmt: skip
+        changed = set()
+        if isinstance(statement, (ast.Delete, ast.AugAssign)):
+            changed = stored
+        elif isinstance(statement, ast.Assign):
+            read = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
+            changed = stored & read
+        found += sorted(changed - bound)
+        bound |= stored
+    return found
+
+
+@pytest.mark.parametrize('chapter', CHAPTERS)
+def test_no_cell_changes_what_an_earlier_one_made(chapter):
+    for source in code_cells(chapter):
+        guards = re.findall(r'^(\w+) = (?:guarded|_watched)\(', source, re.M)
+        assert set(stale_names(source)) <= set(guards), source
+
+
+def test_what_a_second_run_would_break_is_found():
+    assert stale_names('Y = pool(Y)') == ['Y'] and stale_names('del a, b') == ['a', 'b']
+    assert stale_names('n += 1') == ['n'] and stale_names('Y = 1\nY = Y + 1\nY += 1') == []
+
+
+def globals_of(code):
+    "Names that a function, and what is defined in it, looks up in its module when it runs."
+    names = {i.argval for i in dis.get_instructions(code) if i.opname == 'LOAD_GLOBAL'}
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return names.union(*map(globals_of, inner))
+
+
+@pytest.mark.parametrize('chapter', CHAPTERS)
+def test_no_shown_cell_takes_a_name_that_exported_code_needs(chapter):
+    "In a chapter's notebook all cells share their names: `for whole in …` must break no check."
+    needed, taken = set(), set()
+    for source in code_cells(chapter):
+        code = compile(re.sub(r'^[%!].*$', '', source, flags=re.M), chapter, 'exec')
+        inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+        if re.match(r'#\|\s*exports?\b', source):
+            needed = needed.union(*map(globals_of, inner))
+        else:
+            steps = dis.get_instructions(code)
+            tree = ast.parse(source) if source else None
+            imported = {a.asname or a.name for n in ast.walk(tree) for a in getattr(n, 'names', ())
+                        if isinstance(a, ast.alias)}
+            taken |= {i.argval for i in steps if i.opname == 'STORE_NAME'} - imported
+    assert not needed & taken
+
+
+@pytest.mark.parametrize('make', [batch_norm.lenet_bn, partial(resnet.small_resnet, 8)])
+def test_guards_let_the_compiler_through(make):
+    "One graph, without a break: what is checked is known when the network is traced."
+    torch.manual_seed(0)
+    net, X = make(), torch.rand(3, 1, 28, 28)
+    compiled = torch.compile(copy.deepcopy(net), backend='eager', fullgraph=True)
+    torch.testing.assert_close(compiled(X), net(X), rtol=1e-4, atol=1e-5)
