@@ -12,7 +12,7 @@ from torch import nn
 
 from . import guard
 from .guard import at_least, guarded, pair_from
-from .nin import _watched
+from .nin import _unless_compiled, _watched
 
 # %% ../nbs/09_googlenet.ipynb #26644a86
 def conv_relu(
@@ -176,9 +176,21 @@ def _look(net, X):
             f'images of {h}×{w} are too small for GoogLeNet; the smallest that works is 1×1'
         )
 
+# %% ../nbs/09_googlenet.ipynb #5f0a71c3
+def _stages_meet(given):
+    "A check: with this width each stage gives as many channels as the next one reads."
+    width, wanted = given['width'], {3: 480, 4: 832, 5: 1024}
+    for number, channels in wanted.items():
+        c1, c2, c3, c4 = scaled(STAGES[number][-1], width)
+        if c1 + c2[1] + c3[1] + c4 != scaled(channels, width):
+            raise ValueError(
+                f'width={width:g}: rounded channel numbers do not add up in stage {number}; '
+                'take a multiple of 1/16'
+            )
 
-googlenet = guarded(googlenet, in_channels=at_least(1), num_classes=at_least(1), width=_width)
-googlenet = _watched(googlenet, _look)
+
+_ends = dict(in_channels=at_least(1), num_classes=at_least(1), width=_width)
+googlenet = _watched(guarded(googlenet, _stages_meet, **_ends), _look)
 
 # %% ../nbs/09_googlenet.ipynb #ae1c7add
 def he(net):
@@ -247,7 +259,7 @@ def _weight(value, name, given):
 
 
 WithHeads.__init__ = guarded(WithHeads.__init__, num_classes=at_least(1), weight=_weight)
-WithHeads.forward = guarded(WithHeads.forward, X=_seen)
+WithHeads.forward = _unless_compiled(guarded(WithHeads.forward, X=_seen))
 
 # %% ../nbs/09_googlenet.ipynb #fe3acae1
 class Inception3x3(Inception):

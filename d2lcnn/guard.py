@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['whole', 'number', 'wholes', 'pair', 'one_of', 'flag', 'guarded', 'at_least', 'pair_from', 'among', 'yes_or_no',
            'tensor', 'floats', 'alike', 'fits', 'by', 'groups_divide', 'slices_match', 'sums_hold', 'image',
-           'image_with_channels', 'kernel_for']
+           'image_with_channels', 'window_in', 'kernel_for']
 
 # %% ../nbs/kit/guard.ipynb #062e0694
 import functools
@@ -132,7 +132,8 @@ def guarded(
     **checks,  # argument = check(value, name, arguments) -> value to use; see `at_least`
 ):
     "`f`, which looks at its arguments before it runs: first at each by itself, in order."
-    f = getattr(f, '_bare', f)  # a cell that is run twice guards once
+    if '_bare' in vars(f) and f.__wrapped__ is f._bare:
+        f = f._bare  # a cell that is run twice guards once
     signature = inspect.signature(f)
 
     @functools.wraps(f)
@@ -319,6 +320,30 @@ def image_with_channels(value, name, given):
     return tensor(value, name, '(c_i, H, W)', many=', or use F.conv2d for a batch')
 
 # %% ../nbs/kit/guard.ipynb #31ac2add
+def _fits_image(X, window, name):
+    "Raise ValueError unless neither is empty and the window fits."
+    size = tuple(X.shape[-2:])
+    if not all(window):
+        raise ValueError(f'kernel {by(window)} is empty; the smallest kernel is 1×1')
+    if not all(size):
+        need = f'it needs at least as many pixels as the kernel, {by(window)}'
+        raise ValueError(f'input {by(size)} is empty; {need}')
+    fits(size, window, tensor=name)
+
+
+def window_in(
+    image,  # name of the argument with the image, which is checked before
+):
+    "A check: the size of a window, one number or two, that can slide over that image."
+
+    def check(value, name, given):
+        window = pair(value, name, 1)
+        _fits_image(given[image], window, image)
+        return window
+
+    return check
+
+
 def kernel_for(
     image,  # name of the argument with the image, which is checked before
     form='(h, w)',  # or '(c_i, k_h, k_w)', '(c_o, c_i, k_h, k_w)'
@@ -333,19 +358,13 @@ def kernel_for(
         if axes == 4 and getattr(K, 'ndim', 0) == 2:
             way = f'for 1×1 kernels {name}[:, :, None, None], for one window {name}[None, None]'
         tensor(K, name, form, way=way)
-        size, window = tuple(X.shape[-2:]), tuple(K.shape[-2:])
         if axes > 2:
             slices_match(X, K, given[groups] if groups else 1)
-        if not all(window):
-            raise ValueError(f'kernel {by(window)} is empty; the smallest kernel is 1×1')
-        if not all(size):
-            need = f'it needs at least as many pixels as the kernel, {by(window)}'
-            raise ValueError(f'input {by(size)} is empty; {need}')
         alike(K, name, X, image)
         if X.dtype == torch.bool:
             way = f'use {image}.float() and {name}.float()'
             raise TypeError(f'{image} and {name} are torch.bool, which do not add up; {way}')
-        fits(size, window, tensor=image)
+        _fits_image(X, tuple(K.shape[-2:]), image)
         sums_hold(X, K, given[groups] if groups else 1)
         return K
 

@@ -257,3 +257,13 @@ def test_heads_refuse_the_images_that_the_network_refuses():
     net = WithHeads(narrow(3, 7), num_classes=7)
     with pytest.raises(ValueError, match='3 channels, got 1'): net(torch.rand(2, 1, 8, 8))
     with pytest.raises(ValueError, match=r'X\[None\]'): net(torch.rand(3, 8, 8))
+
+
+def test_every_width_works_or_is_refused():
+    "Rounded channel numbers must add up where one stage meets the next."
+    refused = 0
+    for width in (1 / 16, 0.1, 1 / 8, 0.2, 1 / 3, 0.37, 0.5, 15 / 16):
+        try: net = googlenet(width=width)
+        except ValueError as e: assert 'take a multiple of 1/16' in str(e); refused += 1; assert width * 16 % 1
+        else: assert net(torch.rand(2, 1, 20, 33)).shape == (2, 10)
+    assert refused

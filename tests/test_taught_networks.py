@@ -145,8 +145,8 @@ WHOLE = [
     (partial(googlenet.Inception3x3, c2=(1, 2), c3=(3, 4)), dict(in_channels=2, c1=2, c4=3)),
     (partial(googlenet.Inception7x1, c2=(1, 2), c3=(3, 4)), dict(in_channels=2, c1=2, c4=3, n=5)),
     (partial(googlenet.inception_stage, width=0.1), dict(in_channels=4, number=5)),
-    (partial(googlenet.googlenet, width=0.1), ENDS),
-    (partial(googlenet.WithHeads, googlenet.googlenet(width=0.1)), dict(num_classes=4)),
+    (partial(googlenet.googlenet, width=0.125), ENDS),
+    (partial(googlenet.WithHeads, googlenet.googlenet(width=0.125)), dict(num_classes=4)),
     (batch_norm.BatchNorm, dict(num_features=4, num_dims=3)),
     (batch_norm.lenet_bn, ENDS | dict(size=17)),
     (resnet.Residual, BLOCK),
@@ -219,8 +219,8 @@ def test_classes_counted_with_numpy():
 
 @pytest.mark.parametrize('make, name, inside, outside', [
     (lambda v: vgg.vgg(((1, 2),), size=4, hidden=3, dropout=v), 'dropout', (0, 0.5, 1), (-0.1, 1.5)),
-    (lambda v: googlenet.googlenet(width=v), 'width', (0.1, np.float32(0.25)), (0, -1, math.inf)),
-    (lambda v: googlenet.WithHeads(googlenet.googlenet(width=0.1), weight=v), 'weight', (0, 2), (-1,)),
+    (lambda v: googlenet.googlenet(width=v), 'width', (0.125, np.float32(0.25)), (0, -1, math.inf)),
+    (lambda v: googlenet.WithHeads(googlenet.googlenet(width=0.125), weight=v), 'weight', (0, 2), (-1,)),
     (lambda v: alexnet.random_flip(torch.rand(2, 1, 3, 4), v), 'p', (0, 1, 0.3), (-0.1, 1.1)),
     (lambda v: alexnet.random_light(torch.rand(2, 1, 3, 4), v), 'brightness', (0, 0.3), (-1,)),
     (lambda v: alexnet.random_light(torch.rand(2, 1, 3, 4), 0, v), 'contrast', (0, 0.3), (-1,)),
@@ -343,16 +343,18 @@ def stale_names(source):
     "Names that a cell takes from before and changes: a second run would start from something else."
     bound, found = set(), []
     for statement in ast.parse(re.sub(r'^[%!].*$', '', source, flags=re.M)).body:
-        stored = {
-            n.id for n in ast.walk(statement)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, (ast.Store, ast.Del))
-        }  # fmt: skip
-        changed = set()
-        if isinstance(statement, (ast.Delete, ast.AugAssign)):
-            changed = stored
-        elif isinstance(statement, ast.Assign):
-            read = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
-            changed = stored & read
+        inside = {
+            n.id
+            for loop in ast.walk(statement)
+            if isinstance(loop, ast.comprehension)
+            for n in ast.walk(loop.target)
+            if isinstance(n, ast.Name)
+        }
+        names = [n for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id not in inside]
+        stored = {n.id for n in names if not isinstance(n.ctx, ast.Load)}
+        changed = stored if isinstance(statement, (ast.Delete, ast.AugAssign)) else set()
+        if isinstance(statement, ast.Assign):
+            changed = stored & {n.id for n in names if isinstance(n.ctx, ast.Load)}
         found += sorted(changed - bound)
         bound |= stored
     return found
@@ -361,7 +363,7 @@ def stale_names(source):
 @pytest.mark.parametrize('chapter', CHAPTERS)
 def test_no_cell_changes_what_an_earlier_one_made(chapter):
     for source in code_cells(chapter):
-        guards = re.findall(r'^(\w+) = (?:guarded|_watched)\(', source, re.M)
+        guards = re.findall(r'^(\w+) = (?:guarded|_watched|_unless_compiled)\(', source, re.M)
         assert set(stale_names(source)) <= set(guards), source
 
 
@@ -395,7 +397,10 @@ def test_no_shown_cell_takes_a_name_that_exported_code_needs(chapter):
     assert not needed & taken
 
 
-@pytest.mark.parametrize('make', [batch_norm.lenet_bn, partial(resnet.small_resnet, 8)])
+@pytest.mark.parametrize('make', [
+    batch_norm.lenet_bn, partial(resnet.small_resnet, 8),
+    lambda: googlenet.WithHeads(googlenet.googlenet(width=0.125)),
+], ids=['lenet_bn', 'resnet', 'heads'])
 def test_guards_let_the_compiler_through(make):
     "One graph, without a break: what is checked is known when the network is traced."
     torch.manual_seed(0)
