@@ -9,7 +9,7 @@ __all__ = ['Explorer', 'KERNELS', 'Layer', 'apply_filter', 'load_image', 'parse_
            'explore_pooling', 'explore_receptive_field', 'explore_filter', 'corr2d_element', 'padding_stride_element',
            'channels_element', 'pooling_element', 'receptive_field_element', 'filter_element']
 
-# %% ../../nbs/kit/explore/index.ipynb #bb40085f
+# %% ../../nbs/kit/explore/index.ipynb #2590fdb9
 from .base import Explorer
 from .channels import channels_element, draw_channels, explore_channels
 from .corr2d import corr2d_element, draw_corr2d, explore_corr2d
@@ -23,7 +23,7 @@ from .receptive_field import Layer, parse_layers, receptive_fields
 from .receptive_field import draw_receptive_field, explore_receptive_field
 from .receptive_field import receptive_field_element
 
-# %% ../../nbs/kit/explore/index.ipynb #1807b939
+# %% ../../nbs/kit/explore/index.ipynb #3996f1ea
 _all_ = [
     'Explorer',
     'KERNELS',

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['draw_corr2d', 'positions', 'explore_corr2d', 'corr2d_element']
 
-# %% ../../nbs/kit/explore/corr2d.ipynb #46a4d97d
+# %% ../../nbs/kit/explore/corr2d.ipynb #bd7c2dc0
 import json
 import math
 
@@ -16,7 +16,7 @@ from .base import Explorer
 from .blocks import num
 from ..guard import whole
 
-# %% ../../nbs/kit/explore/corr2d.ipynb #2fc8b15a
+# %% ../../nbs/kit/explore/corr2d.ipynb #6d0875b3
 def draw_corr2d(
     X,  # input (H, W), at most 10×12
     K,  # kernel (h, w), at most 5×5
@@ -60,7 +60,7 @@ def draw_corr2d(
     lines = _equation(f'Y[{r}, {c}] = ', terms, total)
     return blocks.svg(blocks.column(figure, *lines, note, gap=10), label)
 
-# %% ../../nbs/kit/explore/corr2d.ipynb #4a626e59
+# %% ../../nbs/kit/explore/corr2d.ipynb #8164dc87
 def _input(x, k, r, c, cell):
     H, W, h, w = len(x), len(x[0]), len(k), len(k[0])
 
@@ -98,7 +98,7 @@ def _equation(name, terms, total):
     out.append(blocks.words(heads[-1], lines[-1], ' = ', (total, 'b tout'), size=17))
     return out
 
-# %% ../../nbs/kit/explore/corr2d.ipynb #a0032400
+# %% ../../nbs/kit/explore/corr2d.ipynb #98ceb4f7
 def _examples():
     edge = torch.ones(6, 8)
     edge[:, 2:6] = 0
@@ -122,7 +122,7 @@ def positions(X, K):
     "How many positions the kernel has on the input."
     return math.prod(max(0, a - b + 1) for a, b in zip(X.shape[-2:], K.shape[-2:]))
 
-# %% ../../nbs/kit/explore/corr2d.ipynb #eb0389db
+# %% ../../nbs/kit/explore/corr2d.ipynb #cc175467
 def explore_corr2d(
     X=None,  # your own input (H, W); None offers three examples
     K=None,  # your own kernel (h, w)
@@ -156,7 +156,7 @@ def explore_corr2d(
     start = {'example': first, 'position': position}
     return Explorer('Stepping a kernel', draw, make, start, react)
 
-# %% ../../nbs/kit/explore/corr2d.ipynb #bbe51bd3
+# %% ../../nbs/kit/explore/corr2d.ipynb #4ed5a4ca
 def _json(M):
     "Rows of numbers, whole ones without a point."
     rows = [[int(v) if v == int(v) else round(v, 6) for v in row] for row in M.tolist()]

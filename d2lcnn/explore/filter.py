@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KERNELS', 'apply_filter', 'draw_filter', 'explore_filter', 'filter_element']
 
-# %% ../../nbs/kit/explore/filter.ipynb #f5c4ce1c
+# %% ../../nbs/kit/explore/filter.ipynb #ba56c378
 import json
 
 import torch
@@ -15,7 +15,7 @@ from .base import Explorer
 from .blocks import num
 from .images import data_url, finite, image_block, load_image
 
-# %% ../../nbs/kit/explore/filter.ipynb #a80b0c99
+# %% ../../nbs/kit/explore/filter.ipynb #73433443
 KERNELS = {  # presets for explore_filter
     'edges, all directions': [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
     'edges, left to right (Sobel)': [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
@@ -51,7 +51,7 @@ def apply_filter(
 def _by(X):
     return f'{X.shape[0]}×{X.shape[1]}'
 
-# %% ../../nbs/kit/explore/filter.ipynb #40fae093
+# %% ../../nbs/kit/explore/filter.ipynb #1309e54e
 def draw_filter(
     image,  # (H, W) in 0…1
     kernel,  # 3×3 or 5×5
@@ -93,7 +93,7 @@ def _shown(Y, signed):
     how = f'middle grey is 0, white is {num(most)} or more, black is {num(-most)} or less'
     return torch.from_numpy(y / (2 * most) + 0.5), how
 
-# %% ../../nbs/kit/explore/filter.ipynb #28001b39
+# %% ../../nbs/kit/explore/filter.ipynb #c8453f2b
 def _samples():
     "Images that come with scikit-learn, by name: functions that load them."
     from sklearn.datasets import load_digits, load_sample_image
@@ -128,7 +128,7 @@ def _resize(weights, n):
         return [row[1:4] for row in weights[1:4]]
     return [[0] * 5, *[[0, *row, 0] for row in weights], [0] * 5]
 
-# %% ../../nbs/kit/explore/filter.ipynb #679ee73a
+# %% ../../nbs/kit/explore/filter.ipynb #8769d35e
 class _Weights:
     "Boxes for a 3×3 or 5×5 kernel."
 
@@ -152,7 +152,7 @@ class _Weights:
                 b.value = round(weights[i - off][j - off], 4) if inside else 0
                 b.layout.display = None if inside else 'none'
 
-# %% ../../nbs/kit/explore/filter.ipynb #3806cd7a
+# %% ../../nbs/kit/explore/filter.ipynb #e6439e07
 _OWN = 'your own weights'
 
 
@@ -222,9 +222,9 @@ class _Filter:
         except ValueError as e:
             return blocks.svg(blocks.problem(str(e)), str(e))
 
-# %% ../../nbs/kit/explore/filter.ipynb #3815d482
+# %% ../../nbs/kit/explore/filter.ipynb #9e8b9331
 def explore_filter(
-    image=None,  # your own image, as load_image reads it; None: one that scikit-learn brings along
+    image=None,  # your own image, as load_image reads it; None: one of scikit-learn's
     kernel='edges, all directions',  # a name in KERNELS (its beginning is enough), or the weights
 ):
     "Filter an image, yours if you like, with a kernel you can edit."
@@ -234,9 +234,9 @@ def explore_filter(
     f = _Filter(samples, *_preset(kernel))
     return Explorer('Filtering an image', f.draw, f.make, {'image': f.first}, f.react)
 
-# %% ../../nbs/kit/explore/filter.ipynb #471935c3
+# %% ../../nbs/kit/explore/filter.ipynb #b739b3e3
 def filter_element(
-    image=None,  # the first image, as `load_image` reads it; None: one that scikit-learn brings along
+    image=None,  # the first image, as `load_image` reads it; None: one of scikit-learn's
     kernel='edges, all directions',  # a name in KERNELS (its beginning is enough), or the weights
 ):  # IPython.display.HTML
     "The filter explorer for a page without Python."

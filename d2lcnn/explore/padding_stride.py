@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['why_impossible', 'draw_padding_stride', 'explore_padding_stride', 'padding_stride_element']
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #fc09ff61
+# %% ../../nbs/kit/explore/padding_stride.ipynb #88458409
 from . import base, blocks
 from .base import Explorer
 from ..guard import whole
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #c1c8d84c
+# %% ../../nbs/kit/explore/padding_stride.ipynb #8f745977
 def why_impossible(
     n,  # pixels along one axis
     k,  # kernel, in taps
@@ -31,7 +31,7 @@ def why_impossible(
     fit = ', or '.join(ways)
     return f'{taps}, but the padded input has only {n} + 2·{p} = {room}. What would fit: {fit}.'
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #c8b6bf2e
+# %% ../../nbs/kit/explore/padding_stride.ipynb #96bc3edf
 _LIMITS = {
     'size': (1, 12),
     'kernel': (1, 7),
@@ -72,7 +72,7 @@ def draw_padding_stride(
     )
     return blocks.svg(figure, trouble or f'{label} {said}')
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #f722c0e2
+# %% ../../nbs/kit/explore/padding_stride.ipynb #7c087edf
 def _formula(n, k, p, s, d, trouble):
     "The formula with its numbers, and what comes out."
     top = n + 2 * p - d * (k - 1) - 1
@@ -91,7 +91,7 @@ def _call(k, p, s, d):
             call += f', {name}={v}'
     return f'{call})'
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #4c67c653
+# %% ../../nbs/kit/explore/padding_stride.ipynb #cbe4854d
 def _reads(n, k, p, s, d, out):
     "How many of `out` windows read each cell of one padded axis."
     reads = [0] * (n + 2 * p)
@@ -118,7 +118,7 @@ def _notes(n, p, s, out, reads, left):
         notes.append('Output and input have the same size.')
     return ' '.join(notes)
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #1417a2e3
+# %% ../../nbs/kit/explore/padding_stride.ipynb #8843f6c5
 def _windows(n, k, p, s, d, out, place):
     "Input and output where the kernel fits; (blocks, notes)."
     (r, c), room, span = place, n + 2 * p, d * (k - 1) + 1
@@ -165,7 +165,7 @@ def _overhang(n, k, p, d):
     inp = blocks.grid(span, span, cell, 'reads', cls=kind, boxes=[frame], title=_title(n, p))
     return inp, blocks.sign('→'), blocks.words(('no output', 'b tbad'), size=18)
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #33022d52
+# %% ../../nbs/kit/explore/padding_stride.ipynb #069196cd
 def explore_padding_stride(
     size=6,  # the settings to start with: pixels along each axis
     kernel=3,  # taps along each axis
@@ -193,7 +193,7 @@ def explore_padding_stride(
 
     return Explorer('Padding, stride and dilation', draw_padding_stride, make, start, react)
 
-# %% ../../nbs/kit/explore/padding_stride.ipynb #a622506f
+# %% ../../nbs/kit/explore/padding_stride.ipynb #70a26a22
 def padding_stride_element(
     size=6,  # the settings to start with: pixels along each axis
     kernel=3,  # taps along each axis

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['why_no_pooling', 'draw_pooling', 'explore_pooling', 'pooling_element']
 
-# %% ../../nbs/kit/explore/pooling.ipynb #33cddfbe
+# %% ../../nbs/kit/explore/pooling.ipynb #1afa5bd0
 import json
 import math
 
@@ -16,7 +16,7 @@ from .base import Explorer
 from .blocks import num
 from ..guard import one_of, whole
 
-# %% ../../nbs/kit/explore/pooling.ipynb #30b0ceaf
+# %% ../../nbs/kit/explore/pooling.ipynb #dd1131f0
 def why_no_pooling(
     size,  # (H, W) of the input
     window,
@@ -38,7 +38,7 @@ def why_no_pooling(
         )
     return None
 
-# %% ../../nbs/kit/explore/pooling.ipynb #184e457a
+# %% ../../nbs/kit/explore/pooling.ipynb #09b7e9da
 def draw_pooling(
     X,  # input (H, W), at most 8×8
     window=2,  # side of the window
@@ -86,7 +86,7 @@ def _equation(seen, k, mode):
     total = f'({blocks.sum_of(seen)})' if k < 4 else num(sum(seen))
     return f'{total} / {k * k}'
 
-# %% ../../nbs/kit/explore/pooling.ipynb #9e0e1741
+# %% ../../nbs/kit/explore/pooling.ipynb #59b0f835
 def _padded(X, p, mode):
     "The padded values, the side of a cell, and the title."
     x = F.pad(X, [p] * 4, value=-math.inf if mode == 'max' else 0.0).tolist()
@@ -137,7 +137,7 @@ def _refused(X, k, p, mode, trouble, layer):
     figure = blocks.column(blocks.roomy(both, h=322), blocks.problem(trouble), note, gap=10)
     return blocks.svg(figure, trouble)
 
-# %% ../../nbs/kit/explore/pooling.ipynb #87956d38
+# %% ../../nbs/kit/explore/pooling.ipynb #cb638c32
 _EXAMPLE = [
     [3, 1, 0, 2, 5, 1],
     [0, 8, 2, 1, 0, 4],
@@ -184,7 +184,7 @@ def explore_pooling(
 
     return Explorer('Pooling', draw, make, start, react)
 
-# %% ../../nbs/kit/explore/pooling.ipynb #0e5430a5
+# %% ../../nbs/kit/explore/pooling.ipynb #08fab116
 def pooling_element(
     X=None,  # input (H, W), at most 8×8; None: an example
     window=2,  # the settings to start with: side of the window

@@ -6,7 +6,7 @@
 __all__ = ['Layer', 'parse_layers', 'receptive_fields', 'draw_receptive_field', 'explore_receptive_field',
            'receptive_field_element']
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #7bb76809
+# %% ../../nbs/kit/explore/receptive_field.ipynb #8e9e817a
 import html
 import re
 from collections import namedtuple
@@ -15,7 +15,7 @@ from . import base, blocks
 from .base import Explorer
 from ..guard import whole
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #e7eb1cda
+# %% ../../nbs/kit/explore/receptive_field.ipynb #0791f739
 Layer = namedtuple('Layer', 'text kind kernel stride dilation')
 
 
@@ -45,9 +45,9 @@ def _parse_layer(word, where):
             raise ValueError(f'{where}: {what} {v} is outside 1…31')
     return Layer(word, kind, k, s, d)
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #46512f67
+# %% ../../nbs/kit/explore/receptive_field.ipynb #3b602102
 def parse_layers(
-    text,  # kernel, /stride, *dilation, a pool's stride is its window: 'conv3 pool2 conv5/2 conv3*2'
+    text,  # kernel, /stride, *dilation (a pool's stride is its window): 'conv3 pool2 conv5/2*2'
 ):  # list of Layer
     "Read a stack of layers; a mistake is explained."
     if not isinstance(text, str):
@@ -61,10 +61,10 @@ def parse_layers(
         )
     return [_parse_layer(word, f'Layer {n}, "{word}"') for n, word in enumerate(words, 1)]
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #4c959073
+# %% ../../nbs/kit/explore/receptive_field.ipynb #13879b8c
 def receptive_fields(
     layers,  # list of Layer, or the text that parse_layers reads
-):  # (receptive field, jump) after each layer, in input pixels; the input's own, (1, 1), comes first
+):  # (receptive field, jump) of the input, (1, 1), and after each layer, in input pixels
     "How far one cell sees after each layer, along one axis."
     if isinstance(layers, str):
         layers = parse_layers(layers)
@@ -74,7 +74,7 @@ def receptive_fields(
         fields.append((r + (layer.kernel - 1) * layer.dilation * j, j * layer.stride))
     return fields
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #3e6ce94f
+# %% ../../nbs/kit/explore/receptive_field.ipynb #fc9001ba
 def _cone(layers):
     "The cells of every stage that the one cell at the top reads, from the top stage to the input."
     cells = [{0}]
@@ -100,7 +100,7 @@ def _stage(cells, kind, stage, jump, unit, at, high):
         )
     return out, lo, hi
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #43f75310
+# %% ../../nbs/kit/explore/receptive_field.ipynb #de3359cc
 _HELP = (
     'conv3 is a 3×3 convolution, conv3/2 has stride 2, conv3*2 has dilation 2, '
     'pool2 has window 2 and stride 2.'
@@ -142,7 +142,7 @@ def _said(layers, fields, reads):
         say += f' Along an axis it reads {reads} of the {rf}: there are holes.'
     return say
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #c03b8461
+# %% ../../nbs/kit/explore/receptive_field.ipynb #114e078a
 def _word(x, y, text, cls=''):
     return f'<text class="{cls}" x="{x}" y="{y}" font-size="15">{text}</text>'
 
@@ -192,7 +192,7 @@ def _cone_drawn(layers, fields, cone):
         parts.append(_numbers(layer, (r, j), before, y + 11))
     return ''.join(parts)
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #19ed32b9
+# %% ../../nbs/kit/explore/receptive_field.ipynb #1a1518b0
 def _count(text):
     "How many layers, 0 where the text has a mistake."
     try:
@@ -232,7 +232,7 @@ def explore_receptive_field(
 
     return Explorer('Receptive field', draw_receptive_field, make, start, react)
 
-# %% ../../nbs/kit/explore/receptive_field.ipynb #f775339c
+# %% ../../nbs/kit/explore/receptive_field.ipynb #588195a8
 def receptive_field_element(
     layers='conv3 conv3 pool2 conv3',  # the stack to start with, as `parse_layers` reads it
 ):  # IPython.display.HTML
