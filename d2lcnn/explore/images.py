@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['finite', 'load_image', 'data_url', 'image_block']
 
-# %% ../../nbs/kit/explore/images.ipynb #d753fa84
+# %% ../../nbs/kit/explore/images.ipynb #ee077fd1
 import base64
 import html
 import io
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from .blocks import Block
 from ..guard import whole
 
-# %% ../../nbs/kit/explore/images.ipynb #3ddf91a9
+# %% ../../nbs/kit/explore/images.ipynb #d155526a
 def _open(source):
     "A file as a PIL image."
     from PIL import Image, UnidentifiedImageError
@@ -68,7 +68,7 @@ def _from_pil(image, most):
     image.thumbnail((most, most))
     return np.asarray(image)
 
-# %% ../../nbs/kit/explore/images.ipynb #489f90ba
+# %% ../../nbs/kit/explore/images.ipynb #62339e7d
 _WHITE = {torch.bool: 1, torch.uint8: 255, torch.uint16: 65535}
 
 
@@ -101,7 +101,7 @@ def _white(X):
         f'divide by what white is first, such as image / {high:g}'
     )
 
-# %% ../../nbs/kit/explore/images.ipynb #7755ab04
+# %% ../../nbs/kit/explore/images.ipynb #5ed635cb
 def _gray(X, shape):
     "One channel of an image in 0…1."
     if X.ndim == 2:
@@ -124,7 +124,7 @@ def _gray(X, shape):
         colors = colors * X[..., 3:] + 1 - X[..., 3:]
     return colors.mean(-1)
 
-# %% ../../nbs/kit/explore/images.ipynb #f82fbcc0
+# %% ../../nbs/kit/explore/images.ipynb #9d0aff43
 def load_image(
     image,  # path, bytes of a file, PIL image, or array (H, W), (H, W, 3), (3, H, W), 0…1 or 0…255
     most=240,  # the longer side afterwards, at most
@@ -157,7 +157,7 @@ def load_image(
     small = [max(1, round(n * most / max(X.shape))) for n in X.shape]
     return F.interpolate(X[None, None], size=small, mode='area')[0, 0]
 
-# %% ../../nbs/kit/explore/images.ipynb #3f15bdd6
+# %% ../../nbs/kit/explore/images.ipynb #49e3cc42
 def data_url(X):
     "A gray matrix in 0…1 as an image in the page: small ones as PNG, large ones as JPEG."
     from PIL import Image
