@@ -352,7 +352,7 @@ def test_fits_a_phone(browser, page):
     phone.close()
 
 
-# ---------------------------------------------------------------- what the page would run differently
+# ---------------------------------------------------------------- what would run differently
 
 
 @pytest.mark.parametrize(
