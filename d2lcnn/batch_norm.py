@@ -14,7 +14,6 @@ from torch import nn
 from . import guard
 from .guard import at_least, guarded
 from .lenet import _size_from
-from .nin import _unless_compiled
 
 # %% ../nbs/10_batch_norm.ipynb #a0026d8e
 def batch_norm(
@@ -89,7 +88,7 @@ def _training(value, name, given):
 
 _vectors = dict.fromkeys(('gamma', 'beta', 'moving_mean', 'moving_var'), _vector)
 _checks = dict(X=_floats, **_vectors, eps=_eps, momentum=_momentum, training=_training)
-batch_norm = _unless_compiled(guarded(batch_norm, **_checks))
+batch_norm = guarded(batch_norm, **_checks)
 
 # %% ../nbs/10_batch_norm.ipynb #7e32cd1c
 class BatchNorm(nn.Module):
@@ -160,7 +159,7 @@ BatchNorm.extra_repr = _extra_repr
 BatchNorm.__init__ = guarded(
     BatchNorm.__init__, num_features=at_least(1), num_dims=_dims, eps=_eps, momentum=_momentum
 )
-BatchNorm.forward = _unless_compiled(guarded(BatchNorm.forward, X=_input))
+BatchNorm.forward = guarded(BatchNorm.forward, X=_input)
 
 # %% ../nbs/10_batch_norm.ipynb #042116c5
 def lenet_bn(

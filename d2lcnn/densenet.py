@@ -15,7 +15,6 @@ from torch.utils.checkpoint import checkpoint
 
 from . import guard
 from .guard import at_least, guarded
-from .nin import _watched
 
 # %% ../nbs/12_densenet.ipynb #da2b4a2b
 def conv_block(
@@ -156,7 +155,7 @@ densenet = guarded(
     arch=_arch,
     block=_kind,
 )
-densenet = _watched(densenet, _look)
+densenet = guard.watching(densenet, _look)
 
 # %% ../nbs/12_densenet.ipynb #860eda95
 @contextmanager

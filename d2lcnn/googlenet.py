@@ -12,7 +12,6 @@ from torch import nn
 
 from . import guard
 from .guard import at_least, guarded, pair_from
-from .nin import _unless_compiled, _watched
 
 # %% ../nbs/09_googlenet.ipynb #26644a86
 def conv_relu(
@@ -190,7 +189,7 @@ def _stages_meet(given):
 
 
 _ends = dict(in_channels=at_least(1), num_classes=at_least(1), width=_width)
-googlenet = _watched(guarded(googlenet, _stages_meet, **_ends), _look)
+googlenet = guard.watching(guarded(googlenet, _stages_meet, **_ends), _look)
 
 # %% ../nbs/09_googlenet.ipynb #ae1c7add
 def he(net):
@@ -259,7 +258,7 @@ def _weight(value, name, given):
 
 
 WithHeads.__init__ = guarded(WithHeads.__init__, num_classes=at_least(1), weight=_weight)
-WithHeads.forward = _unless_compiled(guarded(WithHeads.forward, X=_seen))
+WithHeads.forward = guarded(WithHeads.forward, X=_seen)
 
 # %% ../nbs/09_googlenet.ipynb #fe3acae1
 class Inception3x3(Inception):

@@ -62,41 +62,6 @@ def nin(
         nn.Flatten(),
     )
 
-# %% ../nbs/08_nin.ipynb #bda61660
-def _watched(
-    make,  # makes a network; what `guarded` gives
-    look,  # called as look(net, X) before the network runs; raises when X cannot pass
-):
-    "`make`, whose networks look at what comes in before their first layer."
-
-    @functools.wraps(make)
-    def made(*args, **kwargs):
-        net = make(*args, **kwargs)
-        net.register_forward_pre_hook(functools.partial(_before, look))
-        return net
-
-    made.__wrapped__ = make._bare  # so a cell that is run twice wraps once
-    return made
-
-
-def _before(look, net, inputs):
-    look(net, *inputs)
-
-# %% ../nbs/08_nin.ipynb #3f1e44d0
-def _unless_compiled(
-    checked,  # what `guarded` gives
-):
-    "The bare function for `torch.compile`, which cannot follow a look at the arguments."
-
-    @functools.wraps(checked)
-    def either(*args, **kwargs):
-        if torch.compiler.is_compiling():
-            return checked._bare(*args, **kwargs)
-        return checked(*args, **kwargs)
-
-    either.__wrapped__ = checked._bare  # so a cell that is run twice wraps once
-    return either
-
 # %% ../nbs/08_nin.ipynb #c88dddc5
 def _look(net, X):
     "Images (N, C, H, W), large enough for three poolings."
@@ -108,7 +73,7 @@ def _look(net, X):
         )
 
 
-nin = _watched(guarded(nin, in_channels=at_least(1), num_classes=at_least(1)), _look)
+nin = guard.watching(guarded(nin, in_channels=at_least(1), num_classes=at_least(1)), _look)
 
 # %% ../nbs/08_nin.ipynb #663b348a
 def he_start(

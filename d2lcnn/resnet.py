@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from . import guard
 from .guard import at_least, guarded, yes_or_no
-from .nin import _watched
 
 # %% ../nbs/11_resnet.ipynb #cb7697d9
 class Residual(nn.Module):
@@ -158,7 +157,7 @@ def _three(value, name, given):
 
 _ends = dict(in_channels=at_least(1), num_classes=at_least(1))
 small_resnet = guarded(small_resnet, depth=_depth, block=_kind, widths=_three, **_ends)
-small_resnet = _watched(small_resnet, _look_4)
+small_resnet = guard.watching(small_resnet, _look_4)
 
 # %% ../nbs/11_resnet.ipynb #021f73c1
 class PreActResidual(Residual):
@@ -209,7 +208,7 @@ def resnet18(
     )
 
 # %% ../nbs/11_resnet.ipynb #550f2fa5
-resnet18 = _watched(guarded(resnet18, **_ends), _look_32)
+resnet18 = guard.watching(guarded(resnet18, **_ends), _look_32)
 
 # %% ../nbs/11_resnet.ipynb #a71c18c9
 class Bottleneck(nn.Module):
@@ -290,7 +289,7 @@ def _known(value, name, given):
     return layers
 
 
-resnet = _watched(guarded(resnet, layers=_known, **_ends), _look_32)
+resnet = guard.watching(guarded(resnet, layers=_known, **_ends), _look_32)
 
 # %% ../nbs/11_resnet.ipynb #fe925fae
 def resnet34(in_channels=1, num_classes=10):
@@ -319,4 +318,4 @@ def preact_resnet18(in_channels=1, num_classes=10):
     )
 
 # %% ../nbs/11_resnet.ipynb #35cfa966
-preact_resnet18 = _watched(guarded(preact_resnet18, **_ends), _look_32)
+preact_resnet18 = guard.watching(guarded(preact_resnet18, **_ends), _look_32)

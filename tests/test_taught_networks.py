@@ -363,7 +363,7 @@ def stale_names(source):
 @pytest.mark.parametrize('chapter', CHAPTERS)
 def test_no_cell_changes_what_an_earlier_one_made(chapter):
     for source in code_cells(chapter):
-        guards = re.findall(r'^(\w+) = (?:guarded|_watched|_unless_compiled)\(', source, re.M)
+        guards = re.findall(r'^(\w+) = (?:guarded|guard.watching)\(', source, re.M)
         assert set(stale_names(source)) <= set(guards), source
 
 
