@@ -11,7 +11,7 @@ from fractions import Fraction
 import torch
 from torch.utils._pytree import tree_leaves
 
-from .moves import CONSTANT, RULES, rule
+from .moves import CONSTANT, RULES, dims_of, rule
 from .reach import affine, multiplied, per_axis, plain, summed, together, unknown
 from .reach import windows, without
 
@@ -162,13 +162,6 @@ def _rnn(a, seen, out):
     return x.with_dim(0, plain(out.shape[0])).with_dim(-1, plain(out.shape[-1]))
 
 
-def _dims(a, n):
-    "The dimensions that an operation names, all where it names none"
-    dim = a.get('dim', a.get('dims', a.get('axis')))
-    dims = list(dim) if isinstance(dim, (list, tuple)) else [] if dim is None else [dim]
-    return [d % max(1, n) for d in dims] or list(range(n))
-
-
 @rule(
     *'''
     mean sum nansum amax amin aminmax max min prod std var var_mean std_mean logsumexp
@@ -177,7 +170,7 @@ def _dims(a, n):
 )
 def _sum(a, seen, out):
     x = seen(a['self'])
-    dims = _dims(a, len(x.dims))
+    dims = dims_of(a, len(x.dims))
     x = summed(x, dims)
     if out.ndim < len(x.dims):
         return without(x, dims)
@@ -194,7 +187,7 @@ def _sum(a, seen, out):
 )
 def _mix(a, seen, out):
     x = seen(a['self'])
-    dims = _dims(a, len(x.dims))
+    dims = dims_of(a, len(x.dims))
     x = summed(x, dims)
     for d in dims:
         x = x.with_dim(d, plain(out.shape[d]))

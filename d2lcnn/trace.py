@@ -178,7 +178,9 @@ class Trace(TorchDispatchMode):
         elif op in ('convolution', 'unfold', 'im2col') or 'pool' in op:
             wide = a['weight'].ndim - 2 if op == 'convolution' else n - 2
             dims = [a['dimension']] if op == 'unfold' else range(n - wide, n)
-            self.slid.setdefault(op == 'convolution', sorted(reach.axes(dims)))
+            axes = [[f[0] for f in reach.dims[d] if f[1] > 1] for d in dims]
+            if all(len(one) == 1 and one != [None] for one in axes):
+                self.slid.setdefault(op == 'convolution', sorted(axis for (axis,) in axes))
 
     def axes(self):
         "The axes of the input in whose pixels a receptive field is given; None: not known"
