@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WHOLE', 'Reach', 'reach_of_input', 'plain', 'unknown', 'along', 'affine', 'per_axis', 'window', 'windows', 'summed',
-           'without', 'together', 'multiplied', 'regrouped', 'merged', 'selected']
+           'without', 'together', 'full_dims', 'multiplied', 'regrouped', 'merged', 'selected']
 
 # %% ../nbs/kit/reach.ipynb #92b3464b
 import math
@@ -174,7 +174,7 @@ def together(reaches, shape, joined=False):
     out = Reach(tuple(dims), ())
     spans = []
     for axis, own in enumerate(zip(*(r.spans for r in reaches))):
-        running = {axis in r.axes() for r in reaches}
+        running = {axis in r.axes(full_dims(r, shape)) for r in reaches}
         if WHOLE in own or None in own:
             spans.append(WHOLE if WHOLE in own else None)
             continue
@@ -183,6 +183,12 @@ def together(reaches, shape, joined=False):
         spans.append(None if len(running) > 1 or apart or axis in lost else span)
     out = out._replace(spans=tuple(spans))
     return out.lost({axis for axis, span in enumerate(spans) if span is None})
+
+
+def full_dims(reach, shape):
+    "The dimensions that are not broadcast to reach a shape"
+    sizes = [math.prod(f[1] for f in d) for d in reach.dims]
+    return [i for i in range(-len(sizes), 0) if sizes[i] == shape[i]]
 
 
 def multiplied(left, right, shape):

@@ -223,7 +223,7 @@ _WAY = (
 
 def _is_shape(value):
     return isinstance(value, (tuple, list)) and not any(
-        isinstance(n, (tuple, list, torch.Tensor)) for n in value
+        isinstance(n, (tuple, list)) or isinstance(n, torch.Tensor) and n.ndim for n in value
     )
 
 

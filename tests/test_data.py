@@ -93,9 +93,12 @@ def test_no_mirror_leaves_nothing_behind(mirror, tmp_path, kinds):
 
 
 def test_leftovers_of_a_killed_process_go(mirror, tmp_path):
-    mirror('good'); (tmp_path / '.download-dead').mkdir(); (tmp_path / '.download-dead' / 'half').write_bytes(b'x')
+    mirror('good')
+    for name in ('.d2lcnn-download-dead', '.download-stranger'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'half').write_bytes(b'x')
     D.fetch(root=tmp_path)
-    assert files(tmp_path) == WHOLE
+    assert files(tmp_path) == ['.download-stranger/half', *WHOLE]  # only our own leftovers
 
 
 def test_several_processes_download_once(mirror, tmp_path):
@@ -162,11 +165,88 @@ def test_unknown_set():
 
 
 @pytest.mark.parametrize('wrong, words', [
-    (dict(batch_size=0), 'batch_size must be a whole number from 1 on, not 0'), (dict(size=2.5), 'size'), (dict(size=0), 'size'),
-    (dict(valid=1437), 'valid must be a whole number from 0 to 1,436, not 1437'), (dict(valid=-1), 'valid'), (dict(limit=0), 'limit'), (dict(seed='a'), 'seed')])
-def test_bad_arguments(wrong, words):
-    with pytest.raises(ValueError) as e: D.digits(**wrong)
+    (dict(batch_size=0), 'batch_size=0 must be a whole number from 1 on'),
+    (dict(size=2.5), 'size=2.5 must be a whole number'), (dict(size=0), 'size=0'),
+    (dict(valid=1437), 'valid=1437 must be a whole number from 0 to 1,436'),
+    (dict(valid=-1), 'valid=-1'), (dict(limit=0), 'limit=0'), (dict(limit=True), 'limit=True'),
+    (dict(seed='a'), "seed='a'"), (dict(seed=10**19), 'seed=10000000000000000000'),
+    (dict(device=2.5), 'device=2.5'), (dict(device='gpu'), "device='gpu'"),
+    (dict(device=torch.float64), 'device=torch.float64'), (dict(device='cuda:99'), 'CUDA devices'),
+    (dict(normalize=(0, 0)), 'std in normalize=0 must be above 0'),
+    (dict(normalize=(0, -1)), 'std in normalize=-1'), (dict(normalize=.5), 'normalize=0.5 is no pair'),
+    (dict(normalize=(float('nan'), 1)), 'mean in normalize=nan'), (dict(augment=3), 'augment=3')])
+@pytest.mark.parametrize('make', [D.digits, D.fashion_mnist])
+def test_bad_arguments(make, wrong, words, tmp_path):
+    if make is D.fashion_mnist:
+        if wrong == dict(valid=1437): return  # fine there
+        wrong = dict(wrong, root=tmp_path)  # arguments are looked at before files or mirrors are
+    with pytest.raises((TypeError, ValueError)) as e: make(**wrong)
     assert words in str(e.value)
+
+
+def test_numbers_of_numpy_and_tensors():
+    import numpy as np
+    a = D.digits(batch_size=np.int64(20), size=np.uint8(12), valid=torch.tensor(30), limit=np.int32(50),
+                 seed=np.int64(4), normalize=np.float32([.25, .5]), device=torch.device('cpu'))
+    b = D.digits(20, 12, 30, 50, 'cpu', 4, (.25, .5))
+    for (X, y), (X0, y0) in zip(a.train, b.train, strict=True):
+        assert_close(X, X0, rtol=0, atol=0)
+        assert torch.equal(y, y0) and y.dtype == torch.int64
+    assert len(a.train) == 3 and len(a.train.in_batches(np.int64(25))) == 2
+
+
+@pytest.mark.parametrize('call, words', [
+    (lambda b: b.in_batches(0), 'batch_size=0'), (lambda b: b.part(3, 3), 'k=3'), (lambda b: b.part(0, 0), 'of=0'),
+    (lambda b: b.first(-1), 'n=-1'), (lambda b: b.set_epoch(1.5), 'epoch=1.5'),
+    (lambda b: D.resize(b.images.float(), 8), 'uint8'), (lambda b: D.resize(b.images[0], 8), r'\(28, 28\)|\(8, 8\)'),
+    (lambda b: D.resize(b.images, 0), 'size=0'), (lambda b: D.try_gpu(-1), 'i=-1'),
+    (lambda b: D.Batches(b.images, b.labels[:3], b.classes), '3 labels'),
+    (lambda b: D.Batches(b.images[:, None], b.labels, b.classes), 'uint8 tensor'),
+    (lambda b: D.Batches(b.images, b.labels, b.classes, normalize=(0, 0)), 'above 0')])
+def test_bad_batches(call, words):
+    with pytest.raises((TypeError, ValueError), match=words): call(D.digits(device='cpu', limit=20).train)
+
+
+@pytest.mark.parametrize('set_to, want', [
+    ('"{}/a b"', '{}/a b'), ("'{}/a b' ", '{}/a b'), ('  {}/a ', '{}/a'), ('"~/a"', '{}/a'), ('~/a', '{}/a'),
+    ('$HOME/a', '{}/a'), ('" ${{HOME}}/a"', '{}/a'), ('""', None), ('  ', None)])
+def test_data_root(monkeypatch, tmp_path, set_to, want):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('USERPROFILE', str(tmp_path))
+    monkeypatch.setenv('D2LCNN_DATA', set_to.format(tmp_path))
+    if want: assert D.data_root() == Path(want.format(tmp_path))
+    else: assert D.data_root().name == 'd2lcnn' and D.data_root().is_absolute()
+    with pytest.raises(TypeError, match='root=3'): D.data_root(3)
+    with pytest.raises(ValueError, match='nobody-of-this-name'): D.data_root('~nobody-of-this-name/x')
+
+
+def test_something_in_the_way_is_said_before_downloading(mirror, tmp_path, monkeypatch):
+    mirror('good')
+    (tmp_path / 'FashionMNIST').write_text('a file')
+    with pytest.raises(D.DataUnavailable, match='FashionMNIST is a file, not a folder'): D.fetch(root=tmp_path)
+    (tmp_path / 'FashionMNIST').unlink()
+    inside = tmp_path / 'FashionMNIST/raw/t10k-labels-idx1-ubyte'
+    inside.mkdir(parents=True)
+    with pytest.raises(D.DataUnavailable, match='t10k-labels-idx1-ubyte is a folder'): D.fetch(root=tmp_path)
+    inside.rmdir()
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    with pytest.raises(D.DataUnavailable, match='no right to write in'): D.fetch(root=tmp_path)
+    assert not mirror.asked
+
+
+@pytest.mark.parametrize('name, content, words', [
+    ('train-labels-idx1-ubyte', idx(40, high=1)[:8] + bytes([200] * 40), 'label 200; labels go from 0 to 9'),
+    ('train-images-idx3-ubyte', idx(40, 14, 56), '14×56 images; they must be 28×28'),
+    ('t10k-labels-idx1-ubyte', idx(12, 1, high=10), r'labels of shape \(12, 1\)'),
+    ('t10k-images-idx3-ubyte', idx(12, 784), '784 images'),
+    ('train-labels-idx1-ubyte', idx(40, high=11, seed=3), 'label 10')])
+def test_whole_files_of_another_set(mirror, tmp_path, name, content, words):
+    mirror('good')
+    raw = D.fetch(root=tmp_path)
+    (raw / name).write_bytes(content)
+    with pytest.raises(ValueError, match=words): D.fashion_mnist(root=tmp_path, valid=8)
+    D.fetch(root=tmp_path)
+    assert (raw / name).read_bytes() == TINY[name]
 
 
 def test_splits_are_disjoint_and_fixed():

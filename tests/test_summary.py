@@ -382,3 +382,131 @@ def test_cuda():
     s = summary(messy().cuda(), (2, 1, 8, 9))
     assert s.macs == summary(messy(), (2, 1, 8, 9)).macs
     assert_same(torch.cuda.get_rng_state(), rng)
+
+
+# ---------------------------------------------------------------- what is not known is not a number
+
+def attention(q): return lambda s, X: s.m(X, X, X, need_weights=q)[0]
+
+
+@pytest.mark.parametrize('net, shape, want', [
+    (nn.LSTM(16, 32), (5, 1, 16), 5 * 4 * 32 * (16 + 32)),                                     # 30,720
+    (nn.LSTM(6, 5, num_layers=2, bidirectional=True, batch_first=True), (3, 7, 6), 3 * 7 * 2 * 4 * 5 * (6 + 5 + 10 + 5)),
+    (nn.LSTM(6, 5, proj_size=2), (7, 3, 6), 21 * (4 * 5 * (6 + 2) + 5 * 2)),
+    (nn.GRU(6, 5, bidirectional=True), (7, 3, 6), 21 * 2 * 3 * 5 * (6 + 5)), (nn.RNN(6, 5), (7, 3, 6), 21 * 5 * 11),
+    (Func(attention(True), m=nn.MultiheadAttention(8, 2)), (10, 1, 8), 4160),
+    (Func(attention(False), m=nn.MultiheadAttention(8, 2)), (10, 1, 8), 4160),
+    (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (3, 10, 8), 3 * (4160 + 2 * 10 * 8 * 16)),
+    (Func(lambda s, X: F.conv2d(X, s.K, stride=2), K=nn.Parameter(torch.randn(5, 2, 3, 1))), (2, 2, 9, 8), 2 * 5 * 4 * 4 * 6),
+    (Func(lambda s, X: torch.einsum('nchw,oc->nohw', X, s.W), W=nn.Parameter(torch.randn(5, 3))), (2, 3, 4, 7), 2 * 5 * 3 * 28),
+    (Func(lambda s, X: F.scaled_dot_product_attention(X, X, X)), (2, 3, 4, 7), 2 * 3 * 2 * 4 * 4 * 7),
+])
+def test_macs_of_layers_that_hide_their_products(net, shape, want):
+    torch.manual_seed(0)
+    s = summary(net, shape)
+    assert macs(net, shape) == s.macs == want
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+@pytest.mark.parametrize('f, op', [
+    (lambda s, X: torch.fft.rfft2(X).abs(), 'fft'), (lambda s, X: torch.cdist(X, X), 'cdist'),
+    (lambda s, X: torch.linalg.solve(torch.eye(7), X), 'linalg')])
+def test_macs_that_are_not_known(f, op):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), Func(f), nn.Conv2d(2, 3, 1))
+    s = summary(net, (1, 1, 9, 8))
+    row, = (r for r in s.rows if r.type == 'Func')
+    assert row.macs is None and row.rf is None and s.macs is None
+    assert s.counted == sum(r.macs for r in s.rows if r.macs is not None) > 0
+    assert 'at least' in str(s) and 'at least' in s._repr_html_() and str(s).encode('cp1252')
+    assert s.rows[-1].rf is None                              # what comes after is not known either
+    with pytest.raises(ValueError, match=f'{op}.* in layer 1'): macs(net, (1, 1, 9, 8))
+    with pytest.raises(ValueError, match='could not be followed through layer 1'): receptive_field(net, (1, 1, 9, 8))
+    assert summary(net, (1, 1, 9, 8), depth=0).rows[0].macs is None
+    assert '– ' in str(summary(Func(lambda s, X: torch.fft.fft(X)), (1, 1, 9, 8)))
+
+
+def test_bilinear_and_embedding():
+    assert summary(nn.Bilinear(3, 4, 5), ((2, 3), (2, 4))).macs is None
+    words = torch.zeros(2, 7, dtype=torch.long)
+    net = nn.Sequential(nn.Embedding(11, 4), Func(lambda s, X: s.c(X.mT), c=nn.Conv1d(4, 3, 5)))
+    s = summary(net, words)
+    assert s.macs == 2 * 3 * 3 * 4 * 5 and s.rows[-1].rf == (5,)
+    with pytest.raises(ValueError, match='give a tensor of whole numbers'): summary(net, (2, 7))
+
+
+def fn(f, **parts): return Func(lambda s, X: f(X), **parts)
+
+
+@pytest.mark.parametrize('between, want', [
+    (nn.PixelUnshuffle(2), (6, 6)), (fn(lambda X: X[:, :, ::3]), (7, 3)), (fn(lambda X: X[:, :, torch.arange(1, 60, 3)]), (7, 3)),
+    (fn(lambda X: X.index_select(3, torch.arange(0, 60, 4))), (3, 9)), (fn(lambda X: X.flip(2)), (3, 3)),
+    (fn(lambda X: X[:, :, 1:] + X[:, :, :-1]), (4, 3)), (fn(lambda X: X.unfold(3, 4, 2).sum(-1)), (3, 8)),
+    (fn(lambda X: X.reshape(*X.shape[:2], 30, 2, 60).amax(3)), (6, 3)), (fn(lambda X: F.pad(X, (3, 0, 1, 2))), (3, 3)),
+    (fn(lambda X: F.interpolate(X, size=(20, 30))), (7, 5)), (fn(lambda X: torch.einsum('nchw,dc->ndhw', X, torch.ones(2, 2))), (3, 3)),
+    (fn(lambda X: F.conv2d(X, torch.ones(2, 1, 3, 1), dilation=(2, 1), groups=2)), (7, 3)),
+    (fn(lambda X: torch.stack([X[:, :, :-2], X[:, :, 2:]]).mean(0)), (5, 3)),
+    (fn(lambda X: torch.cat([X[..., :-1], X[..., 1:]], 1).narrow(1, 1, 2)), (3, 4)),
+])
+def test_field_through(between, want):
+    c = 8 if isinstance(between, nn.PixelUnshuffle) else 2
+    net = nn.Sequential(between, nn.Conv2d(c, 2, 3))
+    assert receptive_field(net, (1, 2, 60, 60)) == reach(net, (60, 60)) == want
+
+
+def test_field_through_swapped_axes():
+    net = nn.Sequential(nn.Conv2d(2, 2, (1, 5)), fn(lambda X: X.transpose(2, 3)), nn.Conv2d(2, 2, (1, 3)))
+    assert receptive_field(net, (1, 2, 20, 22)) == (3, 5)
+    back = nn.Sequential(net, fn(lambda X: X.permute(0, 1, 3, 2)), nn.AvgPool2d((1, 2)))
+    assert receptive_field(back, (1, 2, 20, 22)) == reach(back, (20, 22)) == (3, 6)
+
+
+@pytest.mark.parametrize('f', [
+    lambda X: X.roll(2, 3), lambda X: torch.cat([X, X], 2), lambda X: X[:, :, torch.tensor([0, 1, 5, 7])],
+    lambda X: X.repeat(1, 1, 2, 1), lambda X: X * X[:, :, :1], lambda X: F.grid_sample(X, torch.zeros(1, 5, 5, 2), align_corners=False),
+    lambda X: X.gather(2, torch.zeros(1, 2, 5, 20, dtype=torch.long)), lambda X: X.clone().copy_(X).index_put_((torch.tensor(0),), X[0] + X[0].roll(1, 2)),
+    lambda X: torch.fft.fft2(X).real, lambda X: X.reshape(1, 2, 20, 20).as_strided((1, 2, 20, 20), (800, 400, 1, 20)),
+    lambda X: X / X.max().item(), lambda X: F.pad(X, (1, 1, 1, 1), mode='circular')])
+def test_field_that_is_not_known(f):
+    net = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), fn(f), nn.Conv2d(2, 2, 3))
+    s = summary(net, (1, 2, 20, 20))
+    assert s.rows[-1].rf is None and s.rows[0].rf == (3, 3) and str(s).splitlines()[4].endswith('–')
+    with pytest.raises(ValueError, match='could not be followed'): receptive_field(net, (1, 2, 20, 20))
+
+
+def test_field_after_writing_into_a_part():
+    def f(X):
+        Y = X.clone()
+        Y[:, :, 1:] += X[:, :, :-1]
+        return Y
+    assert summary(fn(f), (1, 2, 9, 8)).rows[-1].rf is None
+    whole = nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(inplace=True), fn(lambda X: X.add_(1).mul_(X)))
+    assert [r.rf for r in summary(whole, (1, 2, 9, 8)).rows] == [(3, 3)] * 3
+
+
+def test_one_axis():
+    net = nn.Sequential(nn.Conv1d(2, 3, 5, stride=2), nn.MaxPool1d(2), nn.Conv1d(3, 2, 3, dilation=2), nn.Flatten(), nn.Linear(4, 4))
+    s = summary(net, (2, 2, 28))
+    assert [r.rf for r in s.rows] == [(5,), (7,), (23,), (23,), (math.inf,)] and receptive_field(net, (2, 2, 28)) == (23,)
+    assert summary(nn.Linear(7, 3), (2, 7)).rows[0].rf == (math.inf,)
+    assert summary(nn.Conv2d(2, 3, (3, 5)), (2, 9, 8)).rows[0].rf == (3, 5)      # one image without a batch
+    assert summary(nn.LSTM(6, 5), (7, 3, 6)).rows[0].rf is None                  # which axis is time?
+
+
+def test_several_inputs():
+    class Two(nn.Module):
+        def __init__(self): super().__init__(); self.a, self.b = nn.Conv2d(1, 2, 3), nn.Linear(5, 2)
+        def forward(self, X, z): return self.a(X) + self.b(z)[:, :, None, None]
+    s = summary(Two(), ((3, 1, 9, 8), (3, 5)))
+    assert s.input_shape == ((3, 1, 9, 8), (3, 5)) and s.macs == 3 * 2 * 42 * 9 + 3 * 10
+    assert [(r.name, r.rf) for r in s.rows] == [('a', (3, 3)), ('b', None), ('', (3, 3))]
+    assert 'inputs of 3×1×9×8 and 3×5' in str(s) and receptive_field(Two(), ((3, 1, 9, 8), (3, 5))) == (3, 3)
+    assert macs(Two(), (torch.zeros(3, 1, 9, 8), (3, 5))) == s.macs
+    with pytest.raises(ValueError, match='give a tuple of shapes'): summary(Two(), (3, 1, 9, 8))
+    with pytest.raises(ValueError, match='2 inputs'): summary(lenet(), ((1, 1, 28, 28), (1, 5)))
+    with pytest.raises(TypeError): summary(Two(), ((3, 1, 9, 8), 5))
+
+
+def test_sizes_of_numpy():
+    import numpy as np
+    shape = (np.int64(2), 1, torch.tensor(28), np.uint8(28))
+    assert macs(lenet(), shape) == 2 * 416_520 and summary(lenet(), shape, depth=np.int64(0)).input_shape == (2, 1, 28, 28)
