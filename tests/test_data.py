@@ -164,7 +164,7 @@ print(D.fashion_mnist(root={str(tmp_path)!r}, valid=8, device='cpu'))
         for _ in range(3)
     ]
     for p in ps:
-        out, err = p.communicate(timeout=120)
+        out, err = p.communicate(timeout=300)
         assert p.returncode == 0 and '32 train, 8 valid, 12 test' in out, err
     assert len(mirror.asked) == 8 and files(tmp_path) == WHOLE
 
