@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from ..train import _in_notebook
+from ..progress import in_notebook as _in_notebook
 
 # %% ../../nbs/kit/compat/plots.ipynb #9851b72c
 def _plt():

@@ -13,6 +13,8 @@ __all__ = ['nn_Module', 'ones', 'zeros', 'ones_like', 'zeros_like', 'tensor', 'a
 import torch
 from torch import nn
 
+from ..engine import device_of as _device_of
+
 # %% ../../nbs/kit/compat/tensors.ipynb #8965a9dd
 def cpu():
     "The CPU as a device"
@@ -45,8 +47,7 @@ def try_all_gpus():
 # %% ../../nbs/kit/compat/tensors.ipynb #4b0cbd21
 def _where(net):
     "The device of a module; of a plain function, the CPU"
-    parameters = net.parameters() if isinstance(net, nn.Module) else ()
-    return next((p.device for p in parameters), cpu())
+    return _device_of(net) if isinstance(net, nn.Module) else cpu()
 
 # %% ../../nbs/kit/compat/tensors.ipynb #db4354b9
 nn_Module = nn.Module
