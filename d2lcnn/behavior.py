@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WIDEST', 'EPS', 'SMALL', 'SETTINGS', 'digits_of', 'same', 'thinned', 'run_behavior']
 
-# %% ../nbs/kit/behavior.ipynb #37746a91
+# %% ../nbs/kit/behavior.ipynb #309fdfe2
 import copy
 import inspect
 import json
@@ -22,7 +22,7 @@ from . import data as _data_module
 from . import zoo
 from .data import fashion_mnist
 
-# %% ../nbs/kit/behavior.ipynb #80266b7f
+# %% ../nbs/kit/behavior.ipynb #a7a7b433
 def digits_of(
     values,  # numbers, tensors, lists, tuples and dictionaries of them, nested
 ) -> list:  # floats
@@ -49,7 +49,7 @@ def same(
 
     return len(a) == len(b) and all(map(near, a, b))
 
-# %% ../nbs/kit/behavior.ipynb #3f608e1c
+# %% ../nbs/kit/behavior.ipynb #2217ebbe
 WIDEST = 256  # units of a hidden dense layer
 EPS = 0.1  # of batch norm
 # sides of the images, and how many there are in the first and in the second batch
@@ -102,7 +102,7 @@ def thinned(
             setattr(m, key, _Dropout(child.p))
     return net
 
-# %% ../nbs/kit/behavior.ipynb #f1000d1e
+# %% ../nbs/kit/behavior.ipynb #eb3717ba
 class _InDouble:
     "A split whose images are 64-bit numbers."
 
@@ -158,7 +158,7 @@ def _few(
         name, images[rest], labels[rest], images[test], labels[test], classes, valid=valid, **how
     )
 
-# %% ../nbs/kit/behavior.ipynb #c9840020
+# %% ../nbs/kit/behavior.ipynb #579dce1d
 def _order(r, seed=1):
     valid = inspect.signature(fashion_mnist).parameters['valid'].default
     row = torch.arange(60_000)
@@ -192,7 +192,7 @@ def _whole(name, size):
     eps = [m.eps for m in net.modules() if isinstance(getattr(m, 'eps', None), float)]
     return [sum(p.numel() for p in net.parameters()), sum(eps), len(eps)]
 
-# %% ../nbs/kit/behavior.ipynb #d76eb921
+# %% ../nbs/kit/behavior.ipynb #54e57d0a
 SETTINGS = ('betas', 'momentum', 'nesterov', 'weight_decay')
 
 
@@ -211,7 +211,7 @@ def _rates():
     finally:
         hook.remove()
 
-# %% ../nbs/kit/behavior.ipynb #52a3d80a
+# %% ../nbs/kit/behavior.ipynb #7a31aa08
 def run_behavior(
     name,  # a key of `zoo.NETWORKS` or `zoo.MNIST`
     recipe='classic',  # or another one, see `zoo.recipe_of`

@@ -6,7 +6,7 @@
 __all__ = ['run_chapter', 'run_and_store', 'prepare_data', 'nbs_dir', 'find_chapters', 'results_dir', 'note_outputs',
            'stale_outputs', 'notebook_fingerprint']
 
-# %% ../nbs/kit/book.ipynb #91ec88d8
+# %% ../nbs/kit/book.ipynb #544ce167
 import os
 import re
 import shutil
@@ -15,14 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from .files import atomic
 from .fresh import note_outputs, notebook_fingerprint, stale_outputs
-from .places import find_chapters, nbs_dir, process_env, replaced, results_dir
+from .places import find_chapters, nbs_dir, process_env, results_dir
 
-# %% ../nbs/kit/book.ipynb #c3cc51da
+# %% ../nbs/kit/book.ipynb #026384e2
 _all_ = ['nbs_dir', 'find_chapters', 'results_dir']
 _all_ += ['note_outputs', 'stale_outputs', 'notebook_fingerprint']
 
-# %% ../nbs/kit/book.ipynb #f429d9d1
+# %% ../nbs/kit/book.ipynb #6858bfb0
 class _Line:
     "One line of progress: redrawn in place on a terminal, printed once per chapter elsewhere."
 
@@ -53,7 +54,7 @@ def _test_accs(nb):
     texts = [''.join(o.get('text', '')) for o in streams]
     return [float(x) for t in texts for x in re.findall(r'test acc (\d\.\d+)', t)]
 
-# %% ../nbs/kit/book.ipynb #e1a56766
+# %% ../nbs/kit/book.ipynb #d43e69f0
 def run_chapter(
     path,  # of a notebook
     out=None,  # folder for the notebook with its outputs; None: they are not kept
@@ -85,7 +86,7 @@ def run_chapter(
         _write_notebook(nb, Path(out) / path.name)
     return result
 
-# %% ../nbs/kit/book.ipynb #349ea724
+# %% ../nbs/kit/book.ipynb #dc927494
 def _execute(nb, path, timeout, line):
     "Run the cells of `nb`; gives None, or what went wrong."
     from nbclient import NotebookClient
@@ -130,7 +131,7 @@ def _execute(nb, path, timeout, line):
     except CellTimeoutError as e:
         return str(e).strip().splitlines()[0]
 
-# %% ../nbs/kit/book.ipynb #bbc022f3
+# %% ../nbs/kit/book.ipynb #91013fa1
 def _merged(outputs):
     "What was printed in several pieces, as one piece."
     merged = []
@@ -151,10 +152,10 @@ def _write_notebook(nb, path):
         c.metadata.pop('execution', None)
         if c.cell_type == 'code':
             c.outputs = _merged(c.outputs)
-    with replaced(path) as tmp:
+    with atomic(path) as tmp:
         nbformat.write(nb, tmp)
 
-# %% ../nbs/kit/book.ipynb #50db4f60
+# %% ../nbs/kit/book.ipynb #3aaa79ec
 def run_and_store(
     path,  # of a chapter
     budget,  # what D2LCNN_BUDGET was, for the note
@@ -199,13 +200,13 @@ def _take(ran, path, before):
         why = f'{path} was changed while it ran, so its new outputs are not stored'
         return dict(ok=False, error=f'{why}; they are in {kept}. Run it again')
     try:
-        with replaced(path) as tmp:
+        with atomic(path) as tmp:
             shutil.copyfile(ran, tmp)
     except OSError as e:
         return dict(ok=False, error=f'{path} stays as it was, its outputs cannot be written: {e}')
     return {}
 
-# %% ../nbs/kit/book.ipynb #6e812cb5
+# %% ../nbs/kit/book.ipynb #c36a175e
 def prepare_data() -> str:
     "Have Fashion-MNIST and MNIST ready if possible; the line that says what the chapters will use."
     from d2lcnn.data import SETS, DataUnavailable, data_root, fetch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'LAB', 'package_found', 'examine']
 
-# %% ../nbs/kit/doctor.ipynb #b9cb5521
+# %% ../nbs/kit/doctor.ipynb #d02f1448
 import json
 import re
 import shutil
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .places import nbs_dir, process_env
 
-# %% ../nbs/kit/doctor.ipynb #02b91da0
+# %% ../nbs/kit/doctor.ipynb #a6d7554c
 _ASK = """
 import importlib.util, json, pathlib, re
 spec = importlib.util.find_spec('d2lcnn')
@@ -71,7 +71,7 @@ def package_found(
         mend,
     )
 
-# %% ../nbs/kit/doctor.ipynb #93d2ce6b
+# %% ../nbs/kit/doctor.ipynb #6d88de96
 PACKAGES = ('torch', 'torchvision', 'matplotlib', 'ipywidgets', 'scikit-learn', 'safetensors')
 LAB = ('jupyterlab', 'nbclient')
 
@@ -123,7 +123,7 @@ def _space():
     mend = 'make room: the data sets need 0.2 GB, recorded runs little more'
     return 'free space', free > 1, f'{free:,.0f} GB at {folder}', mend
 
-# %% ../nbs/kit/doctor.ipynb #1e4eb604
+# %% ../nbs/kit/doctor.ipynb #941a22b4
 def examine(
     nbs=None,  # see `nbs_dir`
 ) -> list:  # (what, True | False | None for "can do without", what was found, what mends it)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLAB', 'FACTS', 'notebook_fingerprint', 'note_outputs', 'stale_outputs']
 
-# %% ../nbs/kit/fresh.ipynb #257b76a5
+# %% ../nbs/kit/fresh.ipynb #79c3fa1e
 import ast
 import hashlib
 import json
@@ -13,9 +13,10 @@ import re
 import time
 from pathlib import Path
 
-from .places import find_chapters, replaced, results_dir
+from .files import atomic
+from .places import find_chapters, results_dir
 
-# %% ../nbs/kit/fresh.ipynb #ceb32398
+# %% ../nbs/kit/fresh.ipynb #00c84597
 COLAB = '# on Colab and Kaggle, once'
 
 
@@ -49,7 +50,7 @@ def _plain(node):
     fields = [(f, v) for f, v in ast.iter_fields(node) if f not in left_out]
     return type(node).__name__, *((f, _plain(v)) for f, v in fields if v not in (None, []))
 
-# %% ../nbs/kit/fresh.ipynb #a46f1031
+# %% ../nbs/kit/fresh.ipynb #24d99024
 def _marked(source, *directives):
     return any(re.search(rf'^#\|\s*{d}\b', source, re.M) for d in directives)
 
@@ -80,7 +81,7 @@ def _cells(path):
             tree.body = [n for n in tree.body if not _is_definition(n)]
         yield source, tree, names
 
-# %% ../nbs/kit/fresh.ipynb #ae2e66d6
+# %% ../nbs/kit/fresh.ipynb #61953a00
 def _called(path):
     "'module.name' of everything of the package that a chapter's shown cells define or take."
     found, modules = set(), {}
@@ -110,7 +111,7 @@ def notebook_fingerprint(
     code = hashlib.sha256(repr([c for c in cells if c != ('Module',)]).encode()).hexdigest()[:12]
     return dict(code=code, behavior=behavior_of(_called(path)))
 
-# %% ../nbs/kit/fresh.ipynb #54edb8f9
+# %% ../nbs/kit/fresh.ipynb #61c41ab8
 FACTS = ('date', 'torch', 'budget', 'device', 'data', 'seconds')
 
 
@@ -134,7 +135,7 @@ def note_outputs(
     old = {k: v for k, v in known.get(chapter, {}).items() if k in FACTS} if keep else {}
     now = dict(date=time.strftime('%Y-%m-%d'), torch=str(torch.__version__))
     known[chapter] = notebook_fingerprint(path) | now | old | facts
-    with replaced(results_dir(folder) / 'outputs.json') as tmp:
+    with atomic(results_dir(folder) / 'outputs.json') as tmp:
         tmp.write_text(_lines(dict(sorted(known.items()))), encoding='utf-8')
 
 

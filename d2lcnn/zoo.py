@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from .alexnet import alexnet, random_crop, random_flip
 from .batch_norm import lenet_bn
+from .callbacks import EMA, Schedule
 from .data import Data, load_data
 from .densenet import densenet
 from .googlenet import conv_bn, googlenet
@@ -37,10 +38,10 @@ class Recipe:
     optimizer: str = 'SGD'  # of torch.optim
     settings: dict = field(default_factory=dict)  # its other arguments
     init: str | None = 'xavier'
-    schedule: str | None = None  # see `d2lcnn.train.fit`
+    schedule: str | None = None  # see `d2lcnn.callbacks`
     label_smoothing: float = 0.0
     augment: str | None = None  # a key of `AUGMENTS`
-    ema: float | None = None  # see `d2lcnn.train.fit`
+    ema: float | None = None  # see `d2lcnn.callbacks`
     normalize: bool = False  # pixels of mean 0 and standard deviation 1?
 
 # %% ../nbs/kit/zoo.ipynb #3a413083
@@ -280,10 +281,14 @@ def train_by(
     data,  # see `data_of`
     seed=0,  # of the initialization, of dropout and of augmentation
     device=None,
-    fast=None,  # arguments of `fit` that make it faster: amp, channels_last, graph, compile
+    engine=None,  # how a step is carried out, see `d2lcnn.engine`
+    callbacks=(),  # more of them than the recipe's own, see `d2lcnn.callbacks`
     verbose=True,
 ) -> History:
     "Train a network by a recipe."
+    wanted = [Schedule(recipe.schedule)] if recipe.schedule else []
+    if recipe.ema:
+        wanted.append(EMA(recipe.ema))
     loss = F.cross_entropy
     if recipe.label_smoothing:
         loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
@@ -295,15 +300,14 @@ def train_by(
         optimizer=partial(getattr(torch.optim, recipe.optimizer), **recipe.settings),
         loss=loss,
         init=recipe.init,
-        schedule=recipe.schedule,
-        ema=recipe.ema,
         seed=seed,
         device=device,
+        callbacks=[*wanted, *callbacks],
+        engine=engine,
         verbose=verbose,
-        **(fast or {}),
     )
 
-# %% ../nbs/kit/zoo.ipynb #2a59478f
+# %% ../nbs/kit/zoo.ipynb #325baab8
 def train(
     name,  # a key of `NETWORKS` or `MNIST`
     recipe='classic',  # 'classic', 'modern' or a `Recipe`
@@ -311,7 +315,8 @@ def train(
     data=None,  # a `Data`, or the name of a set; None: what the recipe names
     limit=None,
     device=None,  # see `data_of`
-    fast=None,  # see `train_by`
+    engine=None,
+    callbacks=(),  # see `train_by`
     verbose=True,
     **changes,  # values of the recipe to replace, e.g. epochs=3
 ):  # the trained net and its `History`
@@ -324,5 +329,5 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = network(name).make(r.size)
-    history = train_by(net, r, data, seed, device, fast, verbose)
+    history = train_by(net, r, data, seed, device, engine, callbacks, verbose)
     return net, history
