@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLAB', 'FACTS', 'notebook_fingerprint', 'note_outputs', 'stale_outputs']
 
-# %% ../nbs/kit/fresh.ipynb #79c3fa1e
+# %% ../nbs/kit/fresh.ipynb #f55b523c
 import ast
 import hashlib
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 from .files import atomic
 from .places import find_chapters, results_dir
 
-# %% ../nbs/kit/fresh.ipynb #00c84597
+# %% ../nbs/kit/fresh.ipynb #a32adf2d
 COLAB = '# on Colab and Kaggle, once'
 
 
@@ -50,7 +50,7 @@ def _plain(node):
     fields = [(f, v) for f, v in ast.iter_fields(node) if f not in left_out]
     return type(node).__name__, *((f, _plain(v)) for f, v in fields if v not in (None, []))
 
-# %% ../nbs/kit/fresh.ipynb #24d99024
+# %% ../nbs/kit/fresh.ipynb #270a39af
 def _marked(source, *directives):
     return any(re.search(rf'^#\|\s*{d}\b', source, re.M) for d in directives)
 
@@ -81,7 +81,7 @@ def _cells(path):
             tree.body = [n for n in tree.body if not _is_definition(n)]
         yield source, tree, names
 
-# %% ../nbs/kit/fresh.ipynb #61953a00
+# %% ../nbs/kit/fresh.ipynb #2e50c9d4
 def _called(path):
     "'module.name' of everything of the package that a chapter's shown cells define or take."
     found, modules = set(), {}
@@ -105,13 +105,13 @@ def notebook_fingerprint(
     path,  # of a chapter
 ) -> dict:  # code: 12 hexadecimal digits; behavior: 'module.name' -> numbers
     "A chapter's shown cells as a hash, and what the code that they call gives on fixed inputs."
-    from d2lcnn.behavior import behavior_of
+    from d2lcnn.probes import behavior_of
 
     cells = [s if t is None else _plain(_Bare().visit(t)) for s, t, _ in _cells(path)]
     code = hashlib.sha256(repr([c for c in cells if c != ('Module',)]).encode()).hexdigest()[:12]
     return dict(code=code, behavior=behavior_of(_called(path)))
 
-# %% ../nbs/kit/fresh.ipynb #61c41ab8
+# %% ../nbs/kit/fresh.ipynb #1e9fbb5f
 FACTS = ('date', 'torch', 'budget', 'device', 'data', 'seconds')
 
 
