@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['LOGIT_LOSSES', 'CLASS_LOSSES', 'splits', 'check_batch', 'looked_at', 'loss_name', 'check_outputs', 'watched', 'hits']
 
-# %% ../nbs/kit/batch.ipynb #1574520b
+# %% ../nbs/kit/batch.ipynb #afc5da60
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-# %% ../nbs/kit/batch.ipynb #3c46b983
+# %% ../nbs/kit/batch.ipynb #1e3b6f40
 def splits(
     data,  # a `Data`, or (train, valid, test)
 ) -> tuple:  # train, valid, test
@@ -50,10 +50,10 @@ def _split(name, split):
     if not n:
         raise ValueError('the training split has no batches')
 
-# %% ../nbs/kit/batch.ipynb #e9c5ca2c
+# %% ../nbs/kit/batch.ipynb #0ef0d00c
 def check_batch(
     batch,
-    net,
+    net=None,  # that is to take it
 ):  # X, y
     "A batch that `net` can be given; TypeError or ValueError says what to change."
     if not isinstance(batch, (tuple, list)):
@@ -72,13 +72,14 @@ def check_batch(
         if T.is_floating_point() and not T.isfinite().all():
             bad = (~T.isfinite()).sum().item()
             raise ValueError(
-                f'{name} of a batch holds {bad:,} of {T.numel():,} numbers that are nan or infinite;'
-                ' look for a division by zero or an empty cell where the data are made'
+                f'{name} of a batch holds {bad:,} of {T.numel():,} numbers that are nan or '
+                'infinite; look for a division by zero or an empty cell where the data are made'
             )
     X, y = batch
     if len(X) != len(y):
         raise ValueError(f'a batch has {len(X)} examples X but {len(y)} labels y')
-    _dtypes(X, net)
+    if net is not None:
+        _dtypes(X, net)
     return X, y
 
 
@@ -95,13 +96,16 @@ def _dtypes(X, net):
         f"X is {X.dtype} and the net's weights are torch.{kind}; give the net {way}"
     )
 
-# %% ../nbs/kit/batch.ipynb #3fd1bb44
-def looked_at(batches, net):
+# %% ../nbs/kit/batch.ipynb #cef64fce
+def looked_at(
+    batches,
+    net=None,  # that is to take them; None: only what holds for every net
+):
     "The same batches; the first is checked."
     for i, batch in enumerate(batches):
         yield check_batch(batch, net) if i == 0 else batch
 
-# %% ../nbs/kit/batch.ipynb #fd321ef4
+# %% ../nbs/kit/batch.ipynb #8633b091
 LOGIT_LOSSES = ('binary_cross_entropy_with_logits', 'BCEWithLogitsLoss')
 CLASS_LOSSES = ('cross_entropy', 'CrossEntropyLoss', 'nll_loss', 'NLLLoss')
 
@@ -169,7 +173,7 @@ def watched(loss):
 
     return watched_loss
 
-# %% ../nbs/kit/batch.ipynb #99c2f78e
+# %% ../nbs/kit/batch.ipynb #f3552509
 def hits(
     Y_hat,
     y,

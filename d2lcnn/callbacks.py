@@ -6,7 +6,7 @@
 __all__ = ['SCHEDULES', 'Callback', 'one_cycle', 'cosine', 'Schedule', 'EMA', 'EarlyStopping', 'Checkpoint', 'LastWhole',
            'Progress']
 
-# %% ../nbs/kit/callbacks.ipynb #7f4b5cc9
+# %% ../nbs/kit/callbacks.ipynb #fd76dabb
 import math
 import time
 
@@ -16,7 +16,7 @@ from . import checkpoint, progress
 from .files import writable
 from .guard import number, whole
 
-# %% ../nbs/kit/callbacks.ipynb #ccf0cbc4
+# %% ../nbs/kit/callbacks.ipynb #e2674f23
 class Callback:
     "Acts at the moments of a run. Write the methods that you need."
 
@@ -63,7 +63,7 @@ class Callback:
         name = type(self).__name__.lower()
         return {name: checkpoint.identity(self.options(), name)}
 
-# %% ../nbs/kit/callbacks.ipynb #23837f26
+# %% ../nbs/kit/callbacks.ipynb #65e82bea
 def one_cycle(
     t: float,  # progress, 0 … 1
     warm=0.25,  # share of the steps on the way up
@@ -81,7 +81,7 @@ def cosine(
 
 SCHEDULES = {'one_cycle': one_cycle, 'cosine': cosine}
 
-# %% ../nbs/kit/callbacks.ipynb #6fc30b69
+# %% ../nbs/kit/callbacks.ipynb #12644b45
 class Schedule(Callback):
     "The learning rate is `lr` times a function of the progress."
 
@@ -104,7 +104,7 @@ class Schedule(Callback):
     def identity(self, run):
         return {**super().identity(run), 'epochs': run.epochs}
 
-# %% ../nbs/kit/callbacks.ipynb #43e3bc2b
+# %% ../nbs/kit/callbacks.ipynb #39743aeb
 class EMA(Callback):
     "An exponential moving average of weights and buffers; early on it forgets faster."
 
@@ -130,7 +130,7 @@ class EMA(Callback):
         if run.step:
             self._other = run.swap(self._other)
 
-# %% ../nbs/kit/callbacks.ipynb #37a1f97e
+# %% ../nbs/kit/callbacks.ipynb #6cc81582
 class EarlyStopping(Callback):
     "Ends a run whose validation loss has stopped falling; the best weights come back at the end."
 
@@ -142,8 +142,7 @@ class EarlyStopping(Callback):
     def start(self, run):
         first = [batch for batch, _ in zip(run.valid or [], range(1))]
         if not math.isfinite(run.measure(first).loss):
-            way = 'give fit a validation split, or leave EarlyStopping out'
-            raise ValueError(f'patience={self.patience} needs a finite validation loss; {way}')
+            raise ValueError('EarlyStopping needs a validation split with a finite loss')
         self._loss, self._bad, self._best = math.inf, 0, None
 
     def after_epoch(self, run):
@@ -151,13 +150,14 @@ class EarlyStopping(Callback):
         if loss < self._loss:
             self._loss, self._bad, self._best = loss, 0, run.weights()
         if self._bad >= self.patience:
-            run.stop(f'no better validation loss for {self.patience} epochs, best weights taken back')
+            many = f'{self.patience} epochs'
+            run.stop(f'no better validation loss for {many}, best weights taken back')
 
     def end(self, run):
         if self._best is not None:
             run.net.load_state_dict(self._best)
 
-# %% ../nbs/kit/callbacks.ipynb #b6eb1d98
+# %% ../nbs/kit/callbacks.ipynb #e040a573
 class Checkpoint(Callback):
     "Writes the run to a file after each epoch, and goes on from it when it is there."
 
@@ -182,7 +182,7 @@ class Checkpoint(Callback):
     def state_dict(self):
         return {}
 
-# %% ../nbs/kit/callbacks.ipynb #2b5ce913
+# %% ../nbs/kit/callbacks.ipynb #2698d277
 class LastWhole(Callback):
     "A run that ends in the middle of an epoch leaves the weights of the last whole one."
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['processes', 'summed', 'moved', 'device_of', 'device_name', 'Recorded', 'Engine', 'make_optimizer']
 
-# %% ../nbs/kit/engine.ipynb #c51c460e
+# %% ../nbs/kit/engine.ipynb #9c194596
 import inspect
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -13,7 +13,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import distributed, nn
 
-# %% ../nbs/kit/engine.ipynb #097cab42
+from .batch import looked_at
+from .data import try_gpu
+
+# %% ../nbs/kit/engine.ipynb #9e1d24c4
 def processes():
     "The number of this process, and how many there are."
     on = distributed.is_available() and distributed.is_initialized()
@@ -31,7 +34,7 @@ def summed(*tensors):
 def moved(batches, device, channels_last=False):
     "The same batches (X, y), on the device."
     layout = {'memory_format': torch.channels_last} if channels_last else {}
-    for X, y in batches:
+    for X, y in looked_at(batches):
         yield X.to(device, **layout), y.to(device)
 
 
@@ -39,12 +42,12 @@ def device_of(net):
     "The device of a net's parameters; the CPU for a net without any."
     return next((p.device for p in net.parameters()), torch.device('cpu'))
 
-# %% ../nbs/kit/engine.ipynb #4b0eb558
+# %% ../nbs/kit/engine.ipynb #0eef2d95
 def device_name(device):
     "What a result says of its device: the GPU's name, or cpu."
     return torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
 
-# %% ../nbs/kit/engine.ipynb #564b2a48
+# %% ../nbs/kit/engine.ipynb #7e354a13
 class Recorded:
     "A training step, recorded as a CUDA graph at its fourth call and replayed from then on."
 
@@ -69,7 +72,7 @@ class Recorded:
         with torch.cuda.graph(self.graph, stream=torch.cuda.current_stream()):
             self.l, self.right = self.step(self.X, self.y)
 
-# %% ../nbs/kit/engine.ipynb #d6ca04dc
+# %% ../nbs/kit/engine.ipynb #588dda56
 @dataclass(frozen=True)
 class Engine:
     "How a training step is carried out."
@@ -83,7 +86,8 @@ class Engine:
     world: int = 1
 
     def on(self, device, train):
-        "The same engine, every choice made for this device and these batches."
+        "The same engine, every choice made: for a device, or the data's, or the best there is."
+        device = torch.device(device or getattr(train, 'device', None) or try_gpu())
         cuda, (rank, world) = device.type == 'cuda', processes()
         own = hasattr(train, 'batch_size') and hasattr(train, 'part')  # `Batches`
         amp, channels_last, graph = self.amp, self.channels_last, self.graph
@@ -184,7 +188,7 @@ class Engine:
             losses, sizes = weighted / n, [int(k) for k in n.tolist()]
         return losses.tolist(), correct.item(), sizes
 
-# %% ../nbs/kit/engine.ipynb #b379243c
+# %% ../nbs/kit/engine.ipynb #a699365e
 def make_optimizer(
     optimizer,  # a class of `torch.optim`, or a partial of one
     net: nn.Module,

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['atomic', 'writable', 'save', 'load']
 
-# %% ../nbs/kit/files.ipynb #d7b24b58
+# %% ../nbs/kit/files.ipynb #39ed145b
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
 
-# %% ../nbs/kit/files.ipynb #33711453
+# %% ../nbs/kit/files.ipynb #1ce9d0ac
 @contextmanager
 def atomic(
     path,  # of the file to write; missing folders are made, `~` is the home folder
@@ -34,7 +34,7 @@ def writable(
     path,  # of a file that will be written later
     name='path',  # for the message
 ) -> Path:
-    "`path`, looked at before hours of work: ValueError for a folder, OSError where none can be made."
+    "`path`, looked at before hours of work; ValueError for a folder, OSError without a right."
     path = Path(path).expanduser()
     if path.is_dir():
         raise ValueError(f'{name}={path} is a folder; give the name of a file in it')
@@ -46,7 +46,7 @@ def writable(
         raise PermissionError(f'{name}={path}: the folder {path.parent} is not writable')
     return path
 
-# %% ../nbs/kit/files.ipynb #a87d3635
+# %% ../nbs/kit/files.ipynb #534e984a
 def save(
     net: nn.Module,
     path,  # usually ends in .safetensors
@@ -61,7 +61,7 @@ def save(
         save_model(net, str(tmp), {k: str(v) for k, v in metadata.items()} or None)
     return path
 
-# %% ../nbs/kit/files.ipynb #9d4f83f2
+# %% ../nbs/kit/files.ipynb #573ac932
 def load(
     net: nn.Module,  # changed in place; must have the saved network's layers
     path,

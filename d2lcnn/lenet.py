@@ -8,46 +8,74 @@ __all__ = ['lenet', 'lenet5']
 # %% ../nbs/05_lenet.ipynb #50cab726
 from torch import nn
 
-# %% ../nbs/05_lenet.ipynb #36093dea
-def _side(size, padding):
-    "Side of the maps after both blocks; an error that names the smallest size that works."
-    smallest = 16 - 2 * padding
-    if not isinstance(size, int) or isinstance(size, bool): raise TypeError(f'size={size!r} must be a whole number, the side of the square pictures in pixels')
-    if size < smallest: raise ValueError(f'size={size} is too small for two 5×5 convolutions, each followed by 2×2 pooling: no pixel is left; the smallest that works is {smallest}')
-    return ((size + 2 * padding - 4) // 2 - 4) // 2
+from . import guard
+from .guard import at_least, guarded
 
 # %% ../nbs/05_lenet.ipynb #ff1cf52e
 def lenet(
-    in_channels=1, # 1 for grey pictures, 3 for colour
-    num_classes=10, # how many logits come out
-    size=28, # side of the pictures in pixels, 12 or more
-): # from (N, in_channels, size, size) to logits (N, num_classes)
+    in_channels=1,  # 1 for gray images, 3 for color
+    num_classes=10,  # how many logits come out
+    size=28,  # side of the images in pixels, 12 or more
+):  # from (N, in_channels, size, size) to logits (N, num_classes)
     "LeNet with sigmoid and average pooling, after LeCun, Bottou, Bengio, Haffner (1998), fig. 2."
-    side = _side(size, padding=2)
+    side = (size // 2 - 4) // 2
     return nn.Sequential(
-        nn.Conv2d(in_channels, 6, kernel_size=5, padding=2), nn.Sigmoid(),
+        nn.Conv2d(in_channels, 6, kernel_size=5, padding=2),
+        nn.Sigmoid(),
         nn.AvgPool2d(kernel_size=2, stride=2),
-        nn.Conv2d(6, 16, kernel_size=5), nn.Sigmoid(),
+        nn.Conv2d(6, 16, kernel_size=5),
+        nn.Sigmoid(),
         nn.AvgPool2d(kernel_size=2, stride=2),
         nn.Flatten(),
-        nn.Linear(16 * side * side, 120), nn.Sigmoid(),
-        nn.Linear(120, 84), nn.Sigmoid(),
-        nn.Linear(84, num_classes))
+        nn.Linear(16 * side * side, 120),
+        nn.Sigmoid(),
+        nn.Linear(120, 84),
+        nn.Sigmoid(),
+        nn.Linear(84, num_classes),
+    )
+
+# %% ../nbs/05_lenet.ipynb #6c6bd0cb
+def _size_from(smallest):
+    "A check of `size`, the side of the images, for two 5×5 convolutions with 2×2 pooling."
+
+    def check(size, name, given):
+        size = guard.whole(size, name, way='it is the side of the square images in pixels')
+        if size < smallest:
+            raise ValueError(
+                f'{name}={size} is too small for two 5×5 convolutions, each followed by '
+                f'2×2 pooling: no pixel is left; the smallest that works is {smallest}'
+            )
+        return size
+
+    return check
+
+
+lenet = guarded(lenet, in_channels=at_least(1), num_classes=at_least(1), size=_size_from(12))
 
 # %% ../nbs/05_lenet.ipynb #a9cdc3c5
 def lenet5(
-    in_channels=1, # 1 for grey pictures, 3 for colour
-    num_classes=10, # how many logits come out
-    size=32, # side of the pictures in pixels, 16 or more
-): # from (N, in_channels, size, size) to logits (N, num_classes)
-    "LeNet-5 with the parts of today: batch normalisation, ReLU, max pooling."
-    side = _side(size, padding=0)
+    in_channels=1,  # 1 for gray images, 3 for color
+    num_classes=10,  # how many logits come out
+    size=32,  # side of the images in pixels, 16 or more
+):  # from (N, in_channels, size, size) to logits (N, num_classes)
+    "LeNet-5 with the parts of today: batch normalization, ReLU, max pooling."
+    side = ((size - 4) // 2 - 4) // 2
     return nn.Sequential(
-        nn.Conv2d(in_channels, 6, kernel_size=5), nn.BatchNorm2d(6), nn.ReLU(),
+        nn.Conv2d(in_channels, 6, kernel_size=5),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
         nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Conv2d(6, 16, kernel_size=5), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(6, 16, kernel_size=5),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
         nn.MaxPool2d(kernel_size=2, stride=2),
         nn.Flatten(),
-        nn.Linear(16 * side * side, 120), nn.ReLU(),
-        nn.Linear(120, 84), nn.ReLU(),
-        nn.Linear(84, num_classes))
+        nn.Linear(16 * side * side, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, num_classes),
+    )
+
+# %% ../nbs/05_lenet.ipynb #bedb17eb
+lenet5 = guarded(lenet5, in_channels=at_least(1), num_classes=at_least(1), size=_size_from(16))

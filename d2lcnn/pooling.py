@@ -6,88 +6,115 @@
 __all__ = ['pool2d', 'kmax_pool']
 
 # %% ../nbs/04_pooling.ipynb #19423c01
-import operator
-
 import torch
 from torch.nn import functional as F
 
-from .padding_stride import conv_out
-
-# %% ../nbs/04_pooling.ipynb #fd7e8635
-def _two(name, value, least):
-    "`value` as (rows, columns), whole numbers from `least` on"
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(pair) == 1: pair *= 2
-    if len(pair) != 2: raise ValueError(f'{name} has {len(pair)} numbers, {value}; give one, or two as (rows, columns)')
-    try:
-        if any(isinstance(v, bool) for v in pair): raise TypeError
-        pair = tuple(operator.index(v) for v in pair)
-    except TypeError: raise TypeError(f'{name} is {value!r}; give a whole number, or two as (rows, columns)') from None
-    if min(pair) < least: raise ValueError(f'{name} is {value}; it must be at least {least}')
-    return pair
-
-# %% ../nbs/04_pooling.ipynb #a5af295e
-def _check_pool(X, pool_size, mode, padding, stride):
-    "Window, padding and stride as pairs, or an error that names the numbers and the way out"
-    if mode not in ('max', 'avg'): raise ValueError(f"mode {mode!r} is not known; use 'max' or 'avg'")
-    if not isinstance(X, torch.Tensor): raise TypeError(f'X is a {type(X).__name__}, not a tensor; pass torch.tensor(X)')
-    if X.ndim not in (2, 3, 4):
-        raise ValueError(f'X has {X.ndim} axes, shape {tuple(X.shape)}; pool2d takes (H, W), (C, H, W) or (N, C, H, W)')
-    floats, ints = (torch.float16, torch.bfloat16, torch.float32, torch.float64), (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-    if X.dtype not in floats + (ints if mode == 'max' else ints[-1:]):
-        raise TypeError(f"X is {X.dtype}, which mode '{mode}' does not take; use X.float()")
-    if 0 in X.shape[-3:]: raise ValueError(f'X is empty, shape {tuple(X.shape)}; channels, height and width must be at least 1')
-    k, p = _two('pool_size', pool_size, 1), _two('padding', padding, 0)
-    s = k if stride is None or isinstance(stride, (tuple, list)) and not stride else _two('stride', stride, 1)
-    if any(2 * b > a for a, b in zip(k, p)):
-        raise ValueError(f'padding {p[0]}×{p[1]} is more than half of the window {k[0]}×{k[1]}, so a window would see more padding than picture; '
-                         f'use padding ≤ {k[0] // 2}×{k[1] // 2} or a larger window')
-    H, W = (n + 2 * b for n, b in zip(X.shape[-2:], p))
-    if k[0] > H or k[1] > W:
-        need = [max(b, -(-(a - n) // 2)) for a, b, n in zip(k, p, X.shape[-2:])]
-        raise ValueError(f'window {k[0]}×{k[1]} is larger than the padded input {H}×{W}; '
-                         f'use padding ≥ {need[0]}×{need[1]} or a smaller window')
-    return k, p, s
-
-# %% ../nbs/04_pooling.ipynb #f0645b7e
-def _padded(X, p, mode):
-    "`X` in a frame: of zeros, or for 'max' of values that can never win"
-    lowest = -torch.inf if X.is_floating_point() else torch.iinfo(X.dtype).min
-    return F.pad(X, (p[1], p[1], p[0], p[0]), value=lowest if mode == 'max' else 0)
-
-
-def _mean(window):
-    "Mean over the last two axes; of int64 as PyTorch takes it, the fraction cut off"
-    if window.is_floating_point(): return window.mean((-2, -1))
-    return window.sum((-2, -1)).div(window.shape[-2] * window.shape[-1], rounding_mode='trunc')
+from .guard import among, by, fits, guarded, pair, pair_from, tensor, whole
 
 # %% ../nbs/04_pooling.ipynb #d857c782
 def pool2d(
-    X,            # picture (H, W), or with more axes in front: (C, H, W), (N, C, H, W)
-    pool_size,    # rows and columns of the window, or one number for a square
-    mode='max',   # 'max' or 'avg'
-    padding=0,    # on each side: -inf for 'max', zeros for 'avg'; at most half the window
+    X,  # image (H, W), or with more axes in front: (C, H, W), (N, C, H, W)
+    pool_size,  # rows and columns of the window, or one number for a square
+    mode='max',  # 'max' or 'avg'
+    padding=0,  # on each side: -inf for 'max', zeros for 'avg'; at most half the window
     stride=None,  # step down and to the right; None: as large as the window
 ):
     "Put one number in the place of each window of `X`: its largest value or its mean."
-    (k_h, k_w), p, (s_h, s_w) = _check_pool(X, pool_size, mode, padding, stride)
-    X = _padded(X, p, mode)
-    n_h, n_w = conv_out(tuple(X.shape[-2:]), (k_h, k_w), (s_h, s_w))
+
+    def two(n):
+        return n if isinstance(n, tuple) else (n, n)
+
+    (k_h, k_w), (p_h, p_w), (s_h, s_w) = two(pool_size), two(padding), two(stride or pool_size)
+    lowest = -torch.inf if X.is_floating_point() else torch.iinfo(X.dtype).min
+    X = F.pad(X, (p_w, p_w, p_h, p_h), value=lowest if mode == 'max' else 0)
+    n_h, n_w = (X.shape[-2] - k_h) // s_h + 1, (X.shape[-1] - k_w) // s_w + 1
     Y = X.new_zeros(*X.shape[:-2], n_h, n_w)
     for i in range(n_h):
         for j in range(n_w):
-            window = X[..., i * s_h:i * s_h + k_h, j * s_w:j * s_w + k_w]
-            Y[..., i, j] = window.amax((-2, -1)) if mode == 'max' else _mean(window)
+            window = X[..., i * s_h : i * s_h + k_h, j * s_w : j * s_w + k_w]
+            Y[..., i, j] = window.amax((-2, -1)) if mode == 'max' else window.mean((-2, -1))
     return Y
+
+# %% ../nbs/04_pooling.ipynb #219356ed
+_FLOATS = torch.float16, torch.bfloat16, torch.float32, torch.float64
+_INTS = torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64
+
+
+def _maps(value, name, given):
+    "A check: maps that can be pooled; whole numbers have a maximum, but their mean is a fraction."
+    X = tensor(value, name, '(H, W)', '(C, H, W)', '(N, C, H, W)')
+    mode = given['mode']
+    if X.dtype not in _FLOATS + (_INTS if mode == 'max' else ()):
+        raise TypeError(
+            f"{name} is {X.dtype}, which mode '{mode}' does not take; use {name}.float()"
+        )
+    if 0 in X.shape[-3:]:
+        need = 'channels, height and width must be at least 1'
+        raise ValueError(f'{name} is empty, shape {tuple(X.shape)}; {need}')
+    return X
+
+
+def _step(value, name, given):
+    "A check: one whole number from 1 on, or two; None and () for the size of the window."
+    if value is None or isinstance(value, (tuple, list)) and not value:
+        return None
+    return pair(value, name, 1, '(rows, columns)')
+
+# %% ../nbs/04_pooling.ipynb #8b817f2a
+def _frame(given):
+    "A check: padding of at most half the window, and a window that fits."
+    k, p = given['pool_size'], given['padding']
+    if any(2 * b > a for a, b in zip(k, p)):
+        most = by(a // 2 for a in k)
+        raise ValueError(
+            f'padding {by(p)} is more than half of the window {by(k)}, so a window would see more '
+            f'padding than image; use padding ≤ {most} or a larger window'
+        )
+    fits(tuple(given['X'].shape[-2:]), k, p, what='window')
+
+
+pool2d = guarded(
+    pool2d,
+    _frame,
+    mode=among('max', 'avg'),
+    X=_maps,
+    pool_size=pair_from(1, '(rows, columns)'),
+    padding=pair_from(0, '(rows, columns)'),
+    stride=_step,
+)
 
 # %% ../nbs/04_pooling.ipynb #9c369d8d
 def kmax_pool(
-    X,       # any tensor
-    k,       # how many values to keep, 1 … X.shape[dim]
+    X,  # any tensor
+    k,  # how many values to keep, 1 … X.shape[dim]
     dim=-1,  # along this axis
 ):
-    "Keep the `k` largest values along an axis, in their order (Kalchbrenner, Grefenstette, Blunsom 2014)."
-    n = X.shape[dim]
-    if not 1 <= k <= n: raise ValueError(f'k={k} of {n} values; use 1 ≤ k ≤ {n}')
+    "Keep the `k` largest values along an axis, in their order (Kalchbrenner et al., 2014)."
     where = X.topk(k, dim).indices.sort(dim).values
     return X.gather(dim, where)
+
+# %% ../nbs/04_pooling.ipynb #7e47846e
+def _rows(value, name, given):
+    "A check: a tensor whose values can be put in order."
+    if isinstance(value, torch.Tensor) and value.dtype not in _FLOATS + _INTS:
+        raise TypeError(f'{name} is {value.dtype}, which has no order; use {name}.float()')
+    if getattr(value, 'ndim', 1) == 0:
+        raise ValueError(f'{name} is a single number; give it an axis: {name}[None]')
+    return value if isinstance(value, torch.Tensor) else tensor(value, name, '(n)')
+
+
+def _few(value, name, given):
+    "A check: from 1 to as many values as there are."
+    n, k = given['X'].shape[given['dim']], whole(value, name)
+    if not 1 <= k <= n:
+        raise ValueError(f'k={k} of {n} values; use 1 ≤ k ≤ {n}')
+    return k
+
+
+def _axis(value, name, given):
+    "A check: one of the axes of `X`."
+    n = given['X'].ndim
+    return whole(value, name, -n, n - 1)
+
+
+kmax_pool = guarded(kmax_pool, X=_rows, dim=_axis, k=_few)

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['KEPT', 'Patient', 'Run']
 
-# %% ../nbs/kit/run.ipynb #652a661c
+# %% ../nbs/kit/run.ipynb #5166f9d8
 import signal
 import threading
 from contextlib import contextmanager
 
 import torch
 
-# %% ../nbs/kit/run.ipynb #1beaeefd
+# %% ../nbs/kit/run.ipynb #c7f9e8c1
 class Patient:
     "Ctrl-C, held back for a moment."
 
@@ -47,7 +47,7 @@ class Patient:
                 pending, self.pending = self.pending, None
                 self.before(*pending)
 
-# %% ../nbs/kit/run.ipynb #5d64eade
+# %% ../nbs/kit/run.ipynb #f7c9d69b
 KEPT = ('loss', 'train_acc', 'valid_loss', 'valid_acc', 'seconds', 'batch_loss')
 KEPT += ('examples_per_s', 'stopped')  # of the history
 
@@ -129,7 +129,7 @@ class Run:
             net=self.net.state_dict(),
             optimizer=self.optimizer.state_dict(),
             history={k: getattr(self.history, k) for k in KEPT},
-            callbacks=[c.state_dict() for c in self.callbacks],
+            callbacks={name: c.state_dict() for name, c in self.named().items()},
         )
 
     def restore(self, state):
@@ -139,8 +139,17 @@ class Run:
         for k, v in state['history'].items():
             setattr(self.history, k, v)
         self.step = self.epoch * len(self.train)
-        for callback, kept in zip(self.callbacks, state['callbacks']):
-            callback.load_state_dict(kept)
+        for name, callback in self.named().items():
+            callback.load_state_dict(state['callbacks'].get(name, {}))
+
+    def named(self):
+        "The callbacks by the names that a checkpoint has for them: class, and which of that class."
+        found = {}
+        for callback in self.callbacks:
+            name = type(callback).__name__
+            same = sum(known.rsplit(' ', 1)[0] == name for known in found)
+            found[f'{name} {same}'] = callback
+        return found
 
     def __enter__(self):
         self.patient.__enter__()

@@ -176,7 +176,7 @@ def confusion_matrix(
 # %% ../nbs/kit/train.ipynb #69adb6b8
 def fit(
     net: nn.Module,  # trained in place, on the device of the data
-    data,  # a `Data`, or (train, valid, test) that each give batches (X, y); the last two may be None
+    data,  # a `Data`, or (train, valid, test), each of batches (X, y); the last two may be None
     epochs: int,
     lr: float,  # learning rate; with a `Schedule`, the highest
     *,
@@ -195,14 +195,13 @@ def fit(
     infinite, TypeError or ValueError when the first batch does not fit."""
     train, valid, test = splits(data)
     epochs, lr, seed = whole(epochs, 'epochs', 0), number(lr, 'lr', above=0), whole(seed, 'seed')
-    device = torch.device(device or getattr(train, 'device', None) or try_gpu())
     engine = (engine or Engine()).on(device, train)
     callbacks = [LastWhole(), *callbacks, Test(), *[Progress()] * bool(verbose and not engine.rank)]
     run = Run(net, (train, valid, test), epochs, lr, engine, callbacks)
     run.choices = dict(optimizer=optimizer, loss=loss, init=init, seed=seed)
     run.history = history = new_history(run, data)
     run.measure = partial(evaluate, net, loss=loss, context=engine.context)
-    with rng_kept(device), engine.stream(), run:
+    with rng_kept(engine.device), engine.stream(), run:
         torch.manual_seed(seed)
         if init is not None:
             initialization(init)(net)
@@ -282,7 +281,7 @@ def new_history(run, data):
 def _chosen(run):
     "Optimizer with its settings, initialization, and what callbacks tell of themselves"
     optimizer, init = run.choices['optimizer'], run.choices['init']
-    settings = plain(dict(getattr(optimizer, 'keywords', {})))
+    settings = plain({k: v for k, v in getattr(optimizer, 'keywords', {}).items() if k != 'lr'})
     optimizer = getattr(optimizer, 'func', optimizer)
     own = dict(schedule=None, ema=None)
     for callback in run.callbacks:

@@ -69,7 +69,7 @@ def test_whole_numbers(wrong):
 
 
 def test_negative_padding():
-    with pytest.raises(ValueError, match='padding=-1 must be 0 or more'): alexnet(padding=-1)
+    with pytest.raises(ValueError, match='padding=-1 must be a whole number from 0 on'): alexnet(padding=-1)
 
 
 def test_gradient_reaches_every_parameter():

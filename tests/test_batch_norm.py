@@ -206,12 +206,69 @@ def test_wrong_vectors(which):
 
 
 def test_no_channels():
-    with pytest.raises(ValueError, match=r'X of shape \(3,\) has no channels'): batch_norm(torch.randn(3), *[torch.ones(3)] * 4)
+    with pytest.raises(ValueError, match=r'X has 1 axis, shape \(3,\), not \(N, C\)'): batch_norm(torch.randn(3), *[torch.ones(3)] * 4)
 
 
 @pytest.mark.parametrize('channels, bias', [(7, True), (3, False)])
 def test_fold_refuses_what_does_not_fit(channels, bias):
     with pytest.raises(ValueError, match='do not fit'): fold(nn.Conv2d(2, 3, 3, bias=bias), BatchNorm(channels, 4))
+
+
+class Wrapped(nn.Conv2d):
+    "A layer that uses its weights in another way."
+    def forward(self, X): return super().forward(X - X.mean())
+
+
+def pruned():
+    from torch.nn.utils import prune
+    return prune.l1_unstructured(nn.Conv2d(3, 3, 3), 'weight', 0.5)
+
+
+NEIGHBORS = {  # what is no layer that `fold` understands
+    'transposed': lambda: nn.ConvTranspose2d(3, 3, 3), 'transposed, 1-D': lambda: nn.ConvTranspose1d(3, 3, 3),
+    'lazy': lambda: nn.LazyConv2d(3, 3), 'subclass': lambda: Wrapped(3, 3, 3), 'in a container': lambda: nn.Sequential(nn.Conv2d(3, 3, 3)),
+    'bilinear': lambda: nn.Bilinear(3, 3, 3), 'embedding': lambda: nn.Embedding(3, 3), 'weight norm': lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 3)),
+    'pruned': pruned, 'quantized': lambda: torch.ao.nn.quantized.Conv2d(3, 3, 3), 'not a layer': lambda: 'conv'}
+
+
+@pytest.mark.filterwarnings('ignore::FutureWarning', 'ignore::UserWarning', 'ignore::DeprecationWarning')
+@pytest.mark.parametrize('make', NEIGHBORS.values(), ids=NEIGHBORS)
+def test_fold_refuses_neighbors_of_the_layers_it_knows(make):
+    with pytest.raises(TypeError, match='^layer is .* nn.Linear, nn.Conv1d, nn.Conv2d and nn.Conv3d|weight of .* computed anew'):
+        fold(make(), nn.BatchNorm2d(3))
+
+
+@pytest.mark.parametrize('norm, error, words', [
+    (nn.BatchNorm2d(3, track_running_stats=False), TypeError, 'it has no running_mean, running_var'), (nn.BatchNorm2d(3, affine=False), TypeError, 'it has no weight, bias'),
+    (nn.InstanceNorm2d(3, affine=True, track_running_stats=True), TypeError, 'norm is InstanceNorm2d'), (nn.GroupNorm(1, 3), TypeError, 'it has no running_mean'),
+    (nn.ReLU(), TypeError, 'norm is ReLU'), ('norm', TypeError, 'norm is a str'), (nn.BatchNorm1d(3), ValueError, 'do not fit: 4 axes'), (nn.BatchNorm3d(3), ValueError, 'do not fit: 4 axes'),
+    (BatchNorm(3, 2), ValueError, 'do not fit: 4 axes'), (nn.BatchNorm2d(4), ValueError, '4 outputs is needed')])
+def test_fold_refuses_other_norms(norm, error, words):
+    with pytest.raises(error, match=words): fold(nn.Conv2d(2, 3, 3), norm)
+
+
+@pytest.mark.parametrize('layer, norm, shape', [
+    (nn.Conv1d(4, 6, 3, 2, groups=2), nn.BatchNorm1d(6), (3, 4, 9)), (nn.Conv3d(2, 5, (1, 2, 3)), nn.BatchNorm3d(5), (2, 2, 3, 4, 5)),
+    (nn.Linear(4, 6), nn.BatchNorm1d(6), (5, 4)), (nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), nn.SyncBatchNorm(6), (2, 4, 5, 6))])
+def test_fold_in_other_dimensions(layer, norm, shape):
+    with torch.no_grad():
+        for v in (norm.weight, norm.bias, norm.running_mean): v.normal_()
+        norm.running_var.uniform_(.5, 2)
+    X = torch.randn(shape)
+    close(fold(layer, norm)(X), norm.eval()(layer(X)), 1e-4)
+
+
+def test_fold_takes_a_normalization_of_the_readers_own():
+    "What has the parts is folded, whatever its class is called."
+    torch.manual_seed(0)
+    _, theirs = pair(6, 4, 'cpu', 3)
+    class Frozen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.eps = theirs.eps
+            for name in ('weight', 'bias', 'running_mean', 'running_var'): self.register_buffer(name, getattr(theirs, name).detach())
+    layer, X = nn.Conv2d(4, 6, 3), torch.randn(2, 4, 7, 5)
+    close(fold(layer, Frozen())(X), theirs.eval()(layer(X)), 1e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -226,14 +283,50 @@ def test_fold(seed, stride, groups, torch_s):
 
 
 def test_whole_numbers_are_refused():
-    with pytest.raises(TypeError, match=r'torch.int64; convert with X.float\(\)'): BatchNorm(3, 2)(torch.ones(4, 3, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r'torch.int64, not floating-point; use X.float\(\)'): BatchNorm(3, 2)(torch.ones(4, 3, dtype=torch.int64))
 
 
 @pytest.mark.parametrize('features, dims, error, message', [
-    (0, 2, ValueError, 'num_features=0 must be 1 or more'), (-3, 4, ValueError, 'num_features=-3'), (2.0, 2, TypeError, 'whole number'), (True, 2, TypeError, 'whole number'),
+    (0, 2, ValueError, 'num_features=0 must be a whole number from 1 on'), (-3, 4, ValueError, 'num_features=-3'), (2.0, 2, TypeError, 'whole number'), (True, 2, TypeError, 'whole number'),
     (4, 1, ValueError, 'num_dims=1 must be 2 '), (4, 5, ValueError, 'num_dims=5'), (4, '4', ValueError, "num_dims='4'"), (4, None, ValueError, 'num_dims=None')])
 def test_bad_arguments(features, dims, error, message):
     with pytest.raises(error, match=message): BatchNorm(features, dims)
+
+
+VECTORS = [torch.ones(3) for _ in range(4)]
+
+
+@pytest.mark.parametrize('kw, error, words', [
+    (dict(eps=-1e-5), ValueError, 'eps=-1e-05 must be at least 0'), (dict(eps=float('nan')), ValueError, 'eps=nan'), (dict(eps='0'), TypeError, "eps='0' must be a number"),
+    (dict(eps=None), TypeError, 'eps=None'), (dict(momentum=1.5), ValueError, 'momentum=1.5 must be at least 0 and at most 1'), (dict(momentum=-.1), ValueError, 'momentum=-0.1'),
+    (dict(momentum=None), TypeError, r'momentum=None must be a number; for the plain mean of all batches set it to 1 / '), (dict(momentum=True), TypeError, 'momentum=True')])
+def test_eps_and_momentum(kw, error, words):
+    with pytest.raises(error, match=words): batch_norm(torch.randn(5, 3), *VECTORS, **kw)
+    with pytest.raises(error, match=words): BatchNorm(3, 2, **kw)
+
+
+def test_cumulative_average_by_hand():
+    "What the message about momentum=None advises gives what nn.BatchNorm1d(momentum=None) does."
+    ours, theirs = BatchNorm(3, 2), nn.BatchNorm1d(3, momentum=None)
+    for k in range(1, 5):
+        X, ours.momentum = torch.randn(6, 3) * k, 1 / k
+        ours(X), theirs(X)
+    close(ours.running_mean, theirs.running_mean), close(ours.running_var, theirs.running_var)
+    ours.momentum = None
+    with pytest.raises(TypeError, match='momentum=None'): ours(X)
+
+
+@pytest.mark.parametrize('X, error, words', [
+    (torch.randn(5, 3, dtype=torch.complex64), TypeError, 'torch.complex64, not floating-point'), (torch.ones(5, 3, dtype=torch.uint8), TypeError, r'torch.uint8.*X.float\(\)'),
+    (torch.randn(5, 3).numpy(), TypeError, 'ndarray, not a tensor'), ([[1., 2., 3.]], TypeError, 'list, not a tensor')])
+def test_what_is_normalized_is_real(X, error, words):
+    with pytest.raises(error, match=words): batch_norm(X, *VECTORS)
+    with pytest.raises(error, match=words): BatchNorm(3, 2)(X)
+
+
+@pytest.mark.parametrize('vector', [1., None, torch.ones(3, dtype=torch.complex64), [1., 1., 1.]])
+def test_vectors_are_tensors(vector):
+    with pytest.raises(TypeError, match='beta must be a tensor of 3 real numbers'): batch_norm(torch.randn(5, 3), torch.ones(3), vector, *VECTORS[:2])
 
 
 # --- LeNet

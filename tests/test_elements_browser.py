@@ -6,9 +6,10 @@ import pytest
 
 from d2lcnn import explore
 from d2lcnn.conv import corr2d
+from d2lcnn.explore import base, filter, padding_stride, receptive_field
 from d2lcnn.padding_stride import conv_out
 
-ASSETS = Path(explore.__file__).parent / 'assets'
+ASSETS = Path(explore.__file__).parent.parent / 'assets'
 
 
 # ---------------------------------------------------------------- browser
@@ -74,7 +75,7 @@ def _compare(got):
         x = torch.zeros(1, 1, n + 2 * p, requires_grad=True)
         if out: torch.nn.functional.conv1d(x, torch.ones(1, 1, k), stride=s, dilation=d).sum().backward()
         reads = x.grad[0, 0].int().tolist() if out else [0] * (n + 2 * p)
-        assert js['reads'] == reads == explore._reads(n, k, p, s, d, out)
+        assert js['reads'] == reads == padding_stride._reads(n, k, p, s, d, out)
         if out:
             assert js['unread'] == sum(not a * b for a in reads[p:p + n] for b in reads[p:p + n])
             assert js['left'] == n + 2 * p - ((out - 1) * s + d * (k - 1) + 1)
@@ -121,7 +122,7 @@ def test_receptive_field_element_counts_as_python(plain):
     js = plain.evaluate('''stacks => { const F = customElements.get('d2l-receptive-field'); return stacks.map(s => { const l = F.parse(s); return [F.fields(l), F.cone(l).map(c => c.length)] }) }''', stacks)
     for s, (fields, sizes) in zip(stacks, js, strict=True):
         layers = explore.parse_layers(s)
-        assert [tuple(f) for f in fields] == explore.receptive_fields(layers) and sizes == [len(c) for c in explore._cone(layers)]
+        assert [tuple(f) for f in fields] == explore.receptive_fields(layers) and sizes == [len(c) for c in receptive_field._cone(layers)]
     el = plain.locator('d2l-receptive-field'); box = el.locator('input')
     box.fill('conv3 conv3 conv3'); assert 'one cell sees 7×7 input pixels' in el.locator('.say').inner_text()
     box.fill('conv3 cnv3'); assert 'Layer 2, "cnv3"' in el.locator('.say').inner_text()
@@ -157,7 +158,7 @@ def test_filter_element_filters_as_python(plain, tmp_path):
     for (X, K), (h, w, y) in zip(cases, got, strict=True): torch.testing.assert_close(torch.tensor(y).view(h, w), explore.apply_filter(X, K), atol=1e-5, rtol=1e-5)
     el = plain.locator('d2l-filter'); picture = el.get_by_role('combobox', name='Picture'); say, how = el.locator('.say'), el.locator('.how')
     picture.select_option('digit 8×8'); plain.wait_for_function("document.querySelector('d2l-filter').picture.name === 'digit 8×8'")
-    X = (explore._samples()['digit 8×8']() * 255).round() / 255
+    X = (filter._samples()['digit 8×8']() * 255).round() / 255
     for name, K in explore.KERNELS.items():  # every preset, as the explorer of a notebook says it
         el.get_by_role('combobox', name='Kernel').select_option(name)
         label = re.search('aria-label="([^"]*)"', explore.draw_filter(X, K))[1]
@@ -300,7 +301,7 @@ def lab(tmp_path_factory):
     stored = []
     for e in EXPLORERS:
         x = getattr(explore, f'explore_{e}')()
-        page, alt = explore._static(x.draw(**x.start))
+        page, alt = base.static(x.draw(**x.start))
         stored.append((f'explore.explore_{e}()', [{'output_type': 'display_data', 'metadata': {}, 'data': {'text/html': page, 'text/plain': alt}}]))
     _notebook(work / 'nbs' / 'stored.ipynb', stored)
     def setting(ext, name, **kw):

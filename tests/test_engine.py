@@ -13,7 +13,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from d2lcnn import record, train as T, zoo
+from d2lcnn.callbacks import EMA, Checkpoint, EarlyStopping, Schedule
 from d2lcnn.data import digits
+from d2lcnn.engine import Engine
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +35,7 @@ class Noted(torch.optim.SGD):
 @pytest.mark.parametrize('schedule', ['one_cycle', 'cosine', lambda t: 1 - t])
 def test_schedule_sets_every_steps_rate(data, schedule):
     Noted.rates = []
-    h = fit(net(), data, 3, .2, optimizer=Noted, schedule=schedule)
+    h = fit(net(), data, 3, .2, optimizer=Noted, callbacks=[Schedule(schedule)])
     f = T.SCHEDULES.get(schedule, schedule) if isinstance(schedule, str) else schedule
     assert_close(torch.tensor(Noted.rates), torch.tensor([.2 * f(i / 11) for i in range(12)]))
     assert h.recipe['schedule'] == getattr(f, '__name__')
@@ -49,7 +51,7 @@ def test_average_is_the_average(data):
         after = []
         def step(self, *args, **kwargs): r = super().step(*args, **kwargs); self.after.append(self.param_groups[0]['params'][0].detach().clone()); return r
     Kept.after, n = [], net(); torch.manual_seed(0); start = T.xavier(n)[0].weight.detach().clone()
-    fit(n, data, 2, .1, optimizer=Kept, ema=.9)
+    fit(n, data, 2, .1, optimizer=Kept, callbacks=[EMA(.9)])
     average = start
     for step, w in enumerate(Kept.after, 1):
         d = min(.9, step / (step + 10)); average = d * average + (1 - d) * w
@@ -58,21 +60,24 @@ def test_average_is_the_average(data):
 
 
 def test_resumed_with_average_and_schedule(data, tmp_path):
-    how = dict(optimizer=partial(torch.optim.SGD, momentum=.9), ema=.9, schedule=lambda t: 1.)
-    whole = fit(net(), data, 4, .05, **how)
-    fit(net(), data, 2, .05, checkpoint=tmp_path / 'c.pt', **how); halves = fit(net(), data, 4, .05, checkpoint=tmp_path / 'c.pt', **how)
+    def train(epochs, *more):
+        optimizer = partial(torch.optim.SGD, momentum=.9)
+        return fit(net(), data, epochs, .05, optimizer=optimizer, callbacks=[EMA(.9), *more])
+    whole = train(4)
+    train(2, Checkpoint(tmp_path / 'c.pt'))
+    halves = train(4, Checkpoint(tmp_path / 'c.pt'))
     assert whole.batch_loss == halves.batch_loss and whole.valid_loss == halves.valid_loss and whole.test_loss == halves.test_loss
 
 
 def test_average_and_patience_keep_the_best_average(data):
-    n = net(); h = fit(n, data, 30, .3, ema=.9, patience=2)
+    n = net(); h = fit(n, data, 30, .3, callbacks=[EMA(.9), EarlyStopping(2)])
     assert math.isclose(T.evaluate(n, data.valid).loss, min(h.valid_loss), rel_tol=1e-5)
 
 
 def test_wrong_choices(data):
-    with pytest.raises(ValueError, match="'one_cycle', 'cosine'"): fit(net(), data, 1, .1, schedule='warm')
+    with pytest.raises(ValueError, match="'one_cycle', 'cosine'"): Schedule('warm')
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match='CUDA'): fit(net(), data, 1, .1, graph=True)
+        with pytest.raises(ValueError, match='CUDA'): fit(net(), data, 1, .1, engine=Engine(graph=True))
 
 
 def test_cached_pictures_are_the_resized_ones(data):

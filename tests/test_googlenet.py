@@ -112,13 +112,13 @@ def test_too_small(size):
 
 def test_wrong_pictures():
     with pytest.raises(ValueError, match=r'1 channel, got 3; .*googlenet\(in_channels=3\)'): narrow()(torch.rand(2, 3, 8, 8))
-    with pytest.raises(ValueError, match=r'\(1, 8, 8\)'): narrow()(torch.rand(1, 8, 8))
+    with pytest.raises(ValueError, match=r'\(1, 8, 8\).*X\[None\]'): narrow()(torch.rand(1, 8, 8))
 
 
 @pytest.mark.parametrize('args, error, words', [
     ((192, 64, 128, (16, 32), 32), TypeError, 'c2=128 must be a pair'), ((192, 64, (96, 128), (16, 32, 1), 32), TypeError, 'c3=.* must be a pair'),
     ((0, 64, (96, 128), (16, 32), 32), ValueError, 'in_channels=0'), ((192, 64, (96, 128), (16, 32), 3.5), TypeError, 'c4=3.5'),
-    ((192, 64, (96, -1), (16, 32), 32), ValueError, 'c2=-1')])
+    ((192, 64, (96, -1), (16, 32), 32), ValueError, r'c2\[1\]=-1')])
 def test_bad_channels(args, error, words):
     with pytest.raises(error, match=words): Inception(*args)
 
@@ -233,3 +233,37 @@ def test_learns_by_heart():
     opt = torch.optim.SGD(net.parameters(), 0.1)
     for _ in range(60): opt.zero_grad(); l = F.cross_entropy(net(X), y); l.backward(); opt.step()
     assert l < 0.1
+
+
+@pytest.mark.parametrize('kernel, words', [
+    (4, 'kernel_size=4 must be odd: .*take 3 or 5 for 4'), ((1, 2), 'must be odd: .*take 1 or 3'),
+    ((6, 3), 'must be odd: .*take 5 or 7'), (0, 'kernel_size'), ((3, 3, 3), 'has 3 numbers')])
+@pytest.mark.parametrize('conv', [conv_relu, conv_bn])
+def test_even_windows_cannot_keep_the_size(conv, kernel, words):
+    with pytest.raises(ValueError, match=words): conv(2, 3, kernel)
+    with pytest.raises(ValueError, match='n=2 must be odd'): Inception7x1(2, 1, (1, 1), (1, 1), 1, n=2)
+
+
+def test_a_layer_of_the_readers_own_changes_nothing():
+    "The four paths are named: what else hangs on the block is no path."
+    torch.manual_seed(0)
+    block, X = Inception(3, 2, (2, 3), (2, 3), 2), torch.rand(2, 3, 6, 5)
+    Y = block(X)
+    block.probe = nn.Conv2d(3, 4, 1)
+    torch.testing.assert_close(block(X), Y, rtol=0, atol=0)
+
+
+def test_heads_refuse_the_images_that_the_network_refuses():
+    net = WithHeads(narrow(3, 7), num_classes=7)
+    with pytest.raises(ValueError, match='3 channels, got 1'): net(torch.rand(2, 1, 8, 8))
+    with pytest.raises(ValueError, match=r'X\[None\]'): net(torch.rand(3, 8, 8))
+
+
+def test_every_width_works_or_is_refused():
+    "Rounded channel numbers must add up where one stage meets the next."
+    refused = 0
+    for width in (1 / 16, 0.1, 1 / 8, 0.2, 1 / 3, 0.37, 0.5, 15 / 16):
+        try: net = googlenet(width=width)
+        except ValueError as e: assert 'take a multiple of 1/16' in str(e); refused += 1; assert width * 16 % 1
+        else: assert net(torch.rand(2, 1, 20, 33)).shape == (2, 10)
+    assert refused

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lcnn.nin import NiN, he_start, nin, nin_block
+from d2lcnn.nin import he_start, nin, nin_block
 from d2lcnn.summary import macs, receptive_field
 
 # by hand: output shape of each of the ten layers for two pictures, and parameters of each
@@ -59,7 +59,7 @@ def test_too_small(h, w):
 
 
 def test_67_is_needed():
-    "One row less and the layers themselves have nothing left to pool: the check is not stricter than it must be."
+    "One row less, and the layers themselves have nothing left to pool."
     with torch.no_grad():
         assert nn.Sequential(*nin())(torch.rand(2, 1, 67, 67)).shape == (2, 10)
         with pytest.raises(RuntimeError): nn.Sequential(*nin())(torch.rand(2, 1, 66, 67))
@@ -78,7 +78,7 @@ def test_bad_counts(name, bad, error):
 def test_part_of_the_network_takes_maps():
     net = nin()
     part = net[2:8]
-    assert type(part) is nn.Sequential and type(net) is NiN and net[-1] is list(net)[-1]
+    assert type(part) is type(net) is nn.Sequential and net[-1] is list(net)[-1]
     with torch.no_grad(): assert part(torch.rand(2, 96, 7, 9)).shape == (2, 10, 1, 1)
 
 

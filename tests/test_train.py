@@ -2,7 +2,9 @@
 import json
 import math
 import os
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,9 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from d2lcnn import train as T
+from d2lcnn.callbacks import Checkpoint, EarlyStopping
 from d2lcnn.data import digits
+from d2lcnn.engine import Engine
 
 
 @pytest.fixture(scope='module')
@@ -91,7 +95,7 @@ def test_nan_names_epoch_step_and_causes(data):
 
 
 def test_patience_takes_the_best_weights_back(data):
-    n = net(); h = fit(n, data, 40, 1.0, patience=2)
+    n = net(); h = fit(n, data, 40, 1.0, callbacks=[EarlyStopping(2)])
     assert h.epochs < 40 and 'no better validation loss' in h.stopped
     assert math.isclose(T.evaluate(n, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
 
@@ -99,37 +103,69 @@ def test_patience_takes_the_best_weights_back(data):
 def test_starts_by_name(data):
     a, b = fit(net(), data, 1, .01, init='he', seed=1), fit(net(), data, 1, .01, init=T.he, seed=1)
     assert a.batch_loss == b.batch_loss != fit(net(), data, 1, .01, init='xavier', seed=1).batch_loss and a.recipe['init'] == 'he'
-    with pytest.raises(ValueError, match="'kaiming'.*'xavier', 'he'"): fit(net(), data, 1, .01, init='kaiming')
+    with pytest.raises(ValueError, match="'kaiming' is no initialization; take 'xavier', 'he'"): fit(net(), data, 1, .01, init='kaiming')
 
 
 def test_best_weights_also_when_all_epochs_run(data, tmp_path):
-    n = net(); h = fit(n, data, 12, 1.0, patience=100)
+    n = net(); h = fit(n, data, 12, 1.0, callbacks=[EarlyStopping(100)])
     assert h.epochs == 12 and h.stopped is None and h.valid_loss[-1] > min(h.valid_loss), 'this run must end worse than its best'
     assert math.isclose(T.evaluate(n, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
     m, path, best = net(), tmp_path / 'run.pt', 1 + h.valid_loss.index(min(h.valid_loss))  # the best epoch lies before the break
-    fit(net(), data, best, 1.0, patience=100, checkpoint=path); fit(m, data, best + 1, 1.0, patience=100, checkpoint=path)
+    def train(n, epochs):
+        return fit(n, data, epochs, 1.0, callbacks=[EarlyStopping(100), Checkpoint(path)])
+    train(net(), best)
+    train(m, best + 1)
     assert math.isclose(T.evaluate(m, data.valid).loss, min(h.valid_loss), rel_tol=1e-4)
 
 
 def test_resume_is_exact(data, tmp_path):
     whole = fit(net(), data, 4, .1)
     path = tmp_path / 'deep' / 'run.pt'
-    fit(net(), data, 2, .1, checkpoint=path); halves = fit(net(), data, 4, .1, checkpoint=path)
+    fit(net(), data, 2, .1, callbacks=[Checkpoint(path)])
+    halves = fit(net(), data, 4, .1, callbacks=[Checkpoint(path)])
     assert whole.batch_loss == halves.batch_loss and whole.test_acc == halves.test_acc and os.listdir(path.parent) == ['run.pt']
-    with pytest.raises(ValueError, match='lr was 0.1, is 0.2'): fit(net(), data, 4, .2, checkpoint=path)
+    with pytest.raises(ValueError, match='lr was 0.1, is 0.2'): fit(net(), data, 4, .2, callbacks=[Checkpoint(path)])
 
 
 def test_options_still_learn(data):
-    for options in (dict(amp=True), dict(channels_last=True), dict(optimizer=torch.optim.Adam)):
+    engines = [dict(engine=Engine(amp=True)), dict(engine=Engine(channels_last=True))]
+    for options in (*engines, dict(optimizer=torch.optim.Adam)):
         h = fit(net(), data, 3, .01 if 'optimizer' in options else .1, **options)
         assert h.loss[-1] < h.loss[0], options
 
 
-@pytest.mark.parametrize('kwargs, words', [
-    (dict(epochs=2.5), 'epochs'), (dict(epochs=-1), 'epochs'), (dict(lr=0), 'lr'), (dict(lr=-.1), '-0.1'), (dict(lr='fast'), 'lr'), (dict(patience=0), 'patience')])
-def test_bad_arguments(data, kwargs, words):
-    with pytest.raises(ValueError) as e: fit(net(), data, **{'epochs': 1, 'lr': .1, **kwargs})
+@pytest.mark.parametrize('kwargs, error, words', [
+    (dict(epochs=2.5), TypeError, 'epochs=2.5 must be a whole number'),
+    (dict(epochs=True), TypeError, 'epochs=True'),
+    (dict(epochs=-1), ValueError, 'epochs=-1 must be a whole number from 0 on'),
+    (dict(lr=0), ValueError, 'lr=0 must be above 0'),
+    (dict(lr=-.1), ValueError, 'lr=-0.1'),
+    (dict(lr=math.nan), ValueError, 'lr=nan must be above 0'),
+    (dict(lr='fast'), TypeError, "lr='fast' must be a number"),
+    (dict(lr=True), TypeError, 'lr=True'),
+    (dict(optimizer='SGD'), TypeError, 'optimizer=torch.optim.SGD'),
+    (dict(optimizer=partial(torch.optim.SGD, lr=.1)), ValueError, 'brings lr=0.1 and `fit` lr=0.1'),
+    (dict(optimizer=torch.optim.SGD(net().parameters(), .1)), TypeError, 'optimizer=torch.optim.SGD'),
+])
+def test_bad_arguments(data, kwargs, error, words):
+    with pytest.raises(error) as e:
+        fit(net(), data, **{'epochs': 1, 'lr': .1, **kwargs})
     assert words in str(e.value)
+
+
+def test_numpy_numbers_are_numbers(data):
+    same = [fit(net(), data, e, lr).batch_loss for e, lr in ((1, .1), (np.int64(1), np.float64(.1)), (torch.tensor(1), torch.tensor(.1, dtype=torch.float64)))]
+    assert same[0] == same[1] == same[2]
+    assert fit(net(), data, np.uint8(1), np.float32(.5)).recipe['lr'] == .5
+
+
+def test_the_loop_is_short():
+    "DESIGN: a body that fits on one screen."
+    import ast
+    import inspect
+    f, = ast.parse(inspect.getsource(T.fit)).body
+    body = f.body[1:]
+    assert body[-1].end_lineno - body[0].lineno + 1 <= 35
 
 
 def test_generator_needs_a_length(data):
