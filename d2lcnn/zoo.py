@@ -4,114 +4,224 @@
 
 # %% auto #0
 __all__ = ['AUGMENTS', 'SGD', 'ADAM', 'NETWORKS', 'MNIST', 'RECIPES', 'SPRINTS', 'Recipe', 'random_erase', 'Network', 'network',
-           'recipe_of', 'train']
+           'recipe_of', 'data_of', 'train_by', 'train']
 
 # %% ../nbs/kit/zoo.ipynb #2e1e58e1
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from .alexnet import alexnet, random_crop, random_flip
 from .batch_norm import lenet_bn
-from .data import load_data
+from .callbacks import EMA, Schedule
+from .data import Data, load_data
 from .densenet import densenet
 from .googlenet import conv_bn, googlenet
 from .lenet import lenet, lenet5
 from .nin import nin
 from .resnet import resnet18
-from .train import fit
+from .train import History, fit
 from .vgg import VGG11, narrow, vgg
 
 # %% ../nbs/kit/zoo.ipynb #b42f6eb5
 @dataclass(frozen=True)
 class Recipe:
     "How to train a network."
+
     epochs: int
     lr: float  # learning rate; with a schedule, the highest
     batch_size: int = 256
-    size: int = 28  # side of the pictures in pixels
+    size: int = 28  # side of the images in pixels
     data: str = 'fashion_mnist'
     optimizer: str = 'SGD'  # of torch.optim
     settings: dict = field(default_factory=dict)  # its other arguments
     init: str | None = 'xavier'
-    schedule: str | None = None  # see `d2lcnn.train.fit`
-    label_smoothing: float = 0.
+    schedule: str | None = None  # see `d2lcnn.callbacks`
+    label_smoothing: float = 0.0
     augment: str | None = None  # a key of `AUGMENTS`
-    ema: float | None = None  # see `d2lcnn.train.fit`
+    ema: float | None = None  # see `d2lcnn.callbacks`
     normalize: bool = False  # pixels of mean 0 and standard deviation 1?
 
 # %% ../nbs/kit/zoo.ipynb #3a413083
 def random_erase(
-    X,  # pictures (N, C, H, W)
+    X,  # images (N, C, H, W)
     share=0.35,  # side of the square, at most, as a share of the height
 ):
-    "Put a square of the picture's own mean grey somewhere on each picture, also partly outside (DeVries, Taylor 2017; Zhong et al. 2017)."
+    """Put a square of the image's own mean gray somewhere on each image, also partly outside.
+
+    After DeVries, Taylor (2017) and Zhong et al. (2017)."""
     n, _, h, w = X.shape
     half = torch.rand(n, 1, 1, device=X.device) * share * h / 2
     row, col = torch.rand(n, 1, 1, device=X.device) * h, torch.rand(n, 1, 1, device=X.device) * w
-    rows, cols = torch.arange(h, device=X.device)[:, None] + .5, torch.arange(w, device=X.device) + .5
+    rows, cols = (
+        torch.arange(h, device=X.device)[:, None] + 0.5,
+        torch.arange(w, device=X.device) + 0.5,
+    )
     inside = ((rows - row).abs() < half) & ((cols - col).abs() < half)
     return torch.where(inside[:, None], X.mean((1, 2, 3), keepdim=True), X)
 
 
-def _moved(X): return random_crop(random_flip(X), by=max(1, X.shape[-1] // 14))
+def _moved(X):
+    return random_crop(random_flip(X), by=max(1, X.shape[-1] // 14))
 
 
-AUGMENTS = {'flip': random_flip, 'flip, crop': _moved, 'flip, crop, erase': lambda X: random_erase(_moved(X)),
-            'crop': lambda X: random_crop(X, by=max(1, X.shape[-1] // 14))}
+AUGMENTS = {
+    'flip': random_flip,
+    'flip, crop': _moved,
+    'flip, crop, erase': lambda X: random_erase(_moved(X)),
+    'crop': lambda X: random_crop(X, by=max(1, X.shape[-1] // 14)),
+}
 
 # %% ../nbs/kit/zoo.ipynb #e895b752
 @dataclass(frozen=True)
 class Network:
     "A network of the book and its two recipes."
+
     title: str
     year: int  # of the paper
     chapter: str  # the notebook that builds it
-    make: object  # called with the side of the pictures; gives the net, which takes one channel and gives ten logits
+    make: (
+        object  # called with the side of the images; the net takes one channel and gives ten logits
+    )
     classic: Recipe
     modern: Recipe
-    reported: float | None = None  # test accuracy that lessons in circulation report for the classic recipe
+    reported: float | None = (
+        None  # test accuracy that published lessons report for the classic recipe
+    )
 
 # %% ../nbs/kit/zoo.ipynb #b8c0aa55
-SGD = dict(momentum=.9, nesterov=True, weight_decay=5e-4)
-ADAM = dict(weight_decay=.02)
+SGD = dict(momentum=0.9, nesterov=True, weight_decay=5e-4)
+ADAM = dict(weight_decay=0.02)
+
 
 def _sgd(epochs, lr, size=96, augment='flip, crop', **kwargs):
-    return Recipe(epochs, lr, size=size, settings=SGD, init='he', schedule='one_cycle', label_smoothing=.1, augment=augment, ema=.995, normalize=True, **kwargs)
+    return Recipe(
+        epochs,
+        lr,
+        size=size,
+        settings=SGD,
+        init='he',
+        schedule='one_cycle',
+        label_smoothing=0.1,
+        augment=augment,
+        ema=0.995,
+        normalize=True,
+        **kwargs,
+    )
 
 
-def _adam(epochs, lr, size, init='he', augment='flip, crop', label_smoothing=.05, **kwargs):
-    return Recipe(epochs, lr, size=size, optimizer='AdamW', settings=ADAM, init=init, schedule='one_cycle', label_smoothing=label_smoothing, augment=augment,
-                  ema=.995, normalize=True, **kwargs)
+def _adam(epochs, lr, size, init='he', augment='flip, crop', label_smoothing=0.05, **kwargs):
+    return Recipe(
+        epochs,
+        lr,
+        size=size,
+        optimizer='AdamW',
+        settings=ADAM,
+        init=init,
+        schedule='one_cycle',
+        label_smoothing=label_smoothing,
+        augment=augment,
+        ema=0.995,
+        normalize=True,
+        **kwargs,
+    )
 
 # %% ../nbs/kit/zoo.ipynb #39e5f4d0
 NETWORKS = {
-    'lenet': Network('LeNet', 1998, '05_lenet', lambda size: lenet(size=size),
-        Recipe(10, 0.9), _adam(10, 6e-3, 28, 'xavier', 'flip', 0.), .82),
-    'lenet_bn': Network('LeNet, batch norm', 2015, '10_batch_norm', lambda size: lenet_bn(size=size),
-        Recipe(10, 1.0), _adam(10, 1e-2, 28, 'xavier', 'flip', 0.), .830),
-    'alexnet': Network('AlexNet', 2012, '06_alexnet', lambda size: alexnet(size=size),
-        Recipe(10, 0.01, 128, 224), _adam(20, 5e-4, 128), .883),
-    'vgg11': Network('VGG-11, a quarter wide', 2014, '07_vgg', lambda size: vgg(narrow(VGG11, 4), size=size),
-        Recipe(10, 0.05, 128, 224), _adam(20, 1e-3, 96), .911),
-    'nin': Network('NiN', 2013, '08_nin', lambda size: nin(),
-        Recipe(10, 3e-4, 128, 224, optimizer='Adam'), _adam(20, 1e-3, 128), .88),
-    'googlenet': Network('GoogLeNet, batch norm', 2014, '09_googlenet', lambda size: googlenet(conv=conv_bn),
-        Recipe(10, 0.1, 128, 96), _sgd(8, 0.1), .886),
-    'resnet18': Network('ResNet-18', 2015, '11_resnet', lambda size: resnet18(),
-        Recipe(10, 0.05, 256, 96), _sgd(30, 0.1, augment='flip, crop, erase'), .915),
-    'densenet': Network('DenseNet', 2017, '12_densenet', lambda size: densenet(),
-        Recipe(10, 0.1, 256, 96), _sgd(10, 0.1), .882),
+    'lenet': Network(
+        'LeNet',
+        1998,
+        '05_lenet',
+        lambda size: lenet(size=size),
+        Recipe(10, 0.9),
+        _adam(10, 6e-3, 28, 'xavier', 'flip', 0.0),
+        0.82,
+    ),
+    'lenet_bn': Network(
+        'LeNet, batch norm',
+        2015,
+        '10_batch_norm',
+        lambda size: lenet_bn(size=size),
+        Recipe(10, 1.0),
+        _adam(10, 1e-2, 28, 'xavier', 'flip', 0.0),
+        0.830,
+    ),
+    'alexnet': Network(
+        'AlexNet',
+        2012,
+        '06_alexnet',
+        lambda size: alexnet(size=size),
+        Recipe(10, 0.01, 128, 224),
+        _adam(20, 5e-4, 128),
+        0.883,
+    ),
+    'vgg11': Network(
+        'VGG-11, a quarter wide',
+        2014,
+        '07_vgg',
+        lambda size: vgg(narrow(VGG11, 4), size=size),
+        Recipe(10, 0.05, 128, 224),
+        _adam(20, 1e-3, 96),
+        0.911,
+    ),
+    'nin': Network(
+        'NiN',
+        2013,
+        '08_nin',
+        lambda size: nin(),
+        Recipe(10, 3e-4, 128, 224, optimizer='Adam'),
+        _adam(20, 1e-3, 128),
+        0.88,
+    ),
+    'googlenet': Network(
+        'GoogLeNet, batch norm',
+        2014,
+        '09_googlenet',
+        lambda size: googlenet(conv=conv_bn),
+        Recipe(10, 0.1, 128, 96),
+        _sgd(8, 0.1),
+        0.886,
+    ),
+    'resnet18': Network(
+        'ResNet-18',
+        2015,
+        '11_resnet',
+        lambda size: resnet18(),
+        Recipe(10, 0.05, 256, 96),
+        _sgd(30, 0.1, augment='flip, crop, erase'),
+        0.915,
+    ),
+    'densenet': Network(
+        'DenseNet',
+        2017,
+        '12_densenet',
+        lambda size: densenet(),
+        Recipe(10, 0.1, 256, 96),
+        _sgd(10, 0.1),
+        0.882,
+    ),
 }
-MNIST = {'lenet5': Network('LeNet-5, MNIST', 1998, '05_lenet', lambda size: lenet5(size=size),
-    Recipe(10, 1e-3, 64, 32, 'mnist', 'Adam', init=None, normalize=True),
-    Recipe(8, 6e-3, 128, 32, 'mnist', 'AdamW', ADAM, 'he', 'one_cycle', .05, 'crop', .995, True), .9896)}
+MNIST = {
+    'lenet5': Network(
+        'LeNet-5, MNIST',
+        1998,
+        '05_lenet',
+        lambda size: lenet5(size=size),
+        Recipe(10, 1e-3, 64, 32, 'mnist', 'Adam', init=None, normalize=True),
+        Recipe(
+            8, 6e-3, 128, 32, 'mnist', 'AdamW', ADAM, 'he', 'one_cycle', 0.05, 'crop', 0.995, True
+        ),
+        0.9896,
+    )
+}
 RECIPES = ('classic', 'modern')
-SPRINTS = {  # a good result in seconds on a GPU, start to finish: two ways to spend the same time, many small pictures or fewer large ones
-    'resnet18-64': replace(_sgd(11, 0.1, 64, 'flip'), ema=None), 'resnet18-96': replace(_sgd(5, 0.1, 96, 'flip'), ema=None)}
+# a good result in seconds on a GPU: many small images or fewer large ones in the same time
+SPRINTS = {
+    'resnet18-64': replace(_sgd(11, 0.1, 64, 'flip'), ema=None),
+    'resnet18-96': replace(_sgd(5, 0.1, 96, 'flip'), ema=None),
+}
 
 # %% ../nbs/kit/zoo.ipynb #5f66193c
 def network(
@@ -119,7 +229,8 @@ def network(
 ) -> Network:
     "The entry of a network; ValueError lists the names when there is none."
     every = {**NETWORKS, **MNIST}
-    if name not in every: raise ValueError(f'no network {name!r}; there are {", ".join(every)}')
+    if name not in every:
+        raise ValueError(f'no network {name!r}; there are {", ".join(every)}')
     return every[name]
 
 
@@ -130,32 +241,93 @@ def recipe_of(
 ) -> Recipe:
     "A network's recipe, with changes."
     if isinstance(recipe, str):
-        if recipe in SPRINTS: recipe = SPRINTS[recipe]
-        elif recipe in RECIPES: recipe = getattr(network(name), recipe)
-        else: raise ValueError(f'recipe={recipe!r} is none; take one of {", ".join(map(repr, (*RECIPES, *SPRINTS)))}, or a Recipe')
+        if recipe in SPRINTS:
+            recipe = SPRINTS[recipe]
+        elif recipe in RECIPES:
+            recipe = getattr(network(name), recipe)
+        else:
+            names = ', '.join(map(repr, (*RECIPES, *SPRINTS)))
+            raise ValueError(f'recipe={recipe!r} is none; take one of {names}, or a Recipe')
     wrong = [k for k in changes if k not in recipe.__dataclass_fields__]
-    if wrong: raise ValueError(f'a recipe has no {wrong[0]!r}; it has {", ".join(recipe.__dataclass_fields__)}')
+    if wrong:
+        has = ', '.join(recipe.__dataclass_fields__)
+        raise ValueError(f'a recipe has no {wrong[0]!r}; it has {has}')
     return replace(recipe, **changes)
 
 # %% ../nbs/kit/zoo.ipynb #069067b4
+def data_of(
+    recipe,  # a `Recipe`
+    seed=0,  # of the order of the training batches
+    limit=None,  # at most so many images in each split
+    device=None,  # see `d2lcnn.data.fashion_mnist`
+    load=load_data,
+) -> Data:
+    "The data set of a recipe, as the recipe wants it."
+    return load(
+        recipe.data,
+        batch_size=recipe.batch_size,
+        size=recipe.size,
+        limit=limit,
+        device=device,
+        seed=seed,
+        normalize=recipe.normalize,
+        augment=recipe.augment and AUGMENTS[recipe.augment],
+    )
+
+
+def train_by(
+    net,  # trained in place
+    recipe,  # a `Recipe`
+    data,  # see `data_of`
+    seed=0,  # of the initialization, of dropout and of augmentation
+    device=None,
+    engine=None,  # how a step is carried out, see `d2lcnn.engine`
+    callbacks=(),  # more of them than the recipe's own, see `d2lcnn.callbacks`
+    verbose=True,
+) -> History:
+    "Train a network by a recipe."
+    wanted = [Schedule(recipe.schedule)] if recipe.schedule else []
+    if recipe.ema:
+        wanted.append(EMA(recipe.ema))
+    loss = F.cross_entropy
+    if recipe.label_smoothing:
+        loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    return fit(
+        net,
+        data,
+        recipe.epochs,
+        recipe.lr,
+        optimizer=partial(getattr(torch.optim, recipe.optimizer), **recipe.settings),
+        loss=loss,
+        init=recipe.init,
+        seed=seed,
+        device=device,
+        callbacks=[*wanted, *callbacks],
+        engine=engine,
+        verbose=verbose,
+    )
+
+# %% ../nbs/kit/zoo.ipynb #325baab8
 def train(
     name,  # a key of `NETWORKS` or `MNIST`
     recipe='classic',  # 'classic', 'modern' or a `Recipe`
     seed=0,  # of weights, order and augmentation
     data=None,  # a `Data`, or the name of a set; None: what the recipe names
-    limit=None, device=None,  # see `d2lcnn.data.fashion_mnist`
-    fast=None,  # arguments of `fit` that make it faster: amp, channels_last, graph, compile
+    limit=None,
+    device=None,  # see `data_of`
+    engine=None,
+    callbacks=(),  # see `train_by`
     verbose=True,
     **changes,  # values of the recipe to replace, e.g. epochs=3
 ):  # the trained net and its `History`
     "Build a network and train it by its recipe."
-    if isinstance(data, str): changes['data'], data = data, None
-    r, fast = recipe_of(name, recipe, **changes), dict(fast or {})
+    if isinstance(data, str):
+        changes['data'], data = data, None
+    r = recipe_of(name, recipe, **changes)
     if data is None:
-        data = load_data(r.data, batch_size=r.batch_size, size=r.size, limit=limit, device=device, seed=seed, normalize=r.normalize,
-                         augment=r.augment and AUGMENTS[r.augment])
-    with torch.random.fork_rng(devices=[]): torch.manual_seed(seed); net = network(name).make(r.size)
-    loss = partial(F.cross_entropy, label_smoothing=r.label_smoothing) if r.label_smoothing else F.cross_entropy
-    history = fit(net, data, r.epochs, r.lr, optimizer=partial(getattr(torch.optim, r.optimizer), **r.settings), loss=loss, init=r.init,
-                  schedule=r.schedule, ema=r.ema, seed=seed, device=device, verbose=verbose, **fast)
+        data = data_of(r, seed, limit, device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = network(name).make(r.size)
+    history = train_by(net, r, data, seed, device, engine, callbacks, verbose)
     return net, history
