@@ -137,10 +137,13 @@ class Shape(Exercise):
 
     def _listed(self, answer):
         "A tensor or an array of as many numbers as there are axes as a list; else the answer"
-        if isinstance(answer, (torch.Tensor, np.ndarray)):
-            fits = answer.ndim == 1 and len(answer) == len(self.solution)
-            return answer.tolist() if fits and not getattr(answer, "is_meta", False) else answer
-        return answer
+        if not isinstance(answer, (torch.Tensor, np.ndarray)):
+            return answer
+        try:
+            values = answer.detach().to_dense() if isinstance(answer, torch.Tensor) else answer
+            return values.tolist() if values.shape == (len(self.solution),) else answer
+        except (RuntimeError, ValueError):  # a tensor without values, or without a shape
+            return answer
 
     def _no_shape(self, answer):
         "What to say to an answer that is no shape; nothing for a tuple or what can be one"

@@ -13,7 +13,7 @@ import re
 import sys
 
 from .answers import Choice, Exercise, Function, Number, Shape
-from .wording import cut, in_words
+from .wording import in_words, quoted
 
 _all_ = ['Exercise', 'Number', 'Shape', 'Choice', 'Function']
 
@@ -119,8 +119,7 @@ def _verdict(id, kind, answer, more):
             return False, f"{len(more) + 1} answers where one is asked; {bracket}"
         return kind.judge(answer)
     except Exception as error:
-        text = cut(f"{type(error).__name__}: {error}", 160)
-        return False, f"that is {in_words(answer)} that cannot be compared ({text})"
+        return False, f"that {type(answer).__name__} cannot be compared: {quoted(error, 160)}"
 
 
 def check(
