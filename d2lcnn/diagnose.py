@@ -42,7 +42,8 @@ def _shown(name, a):
     a = plain(a)
     if callable(a):
         return f"{name} = {type(a).__name__}"
-    return f"{name} = {digits(a) if isinstance(a, float) else quoted(a, 40)}"
+    written = digits(a) if isinstance(a, float) else quoted(a, 40)
+    return f"{name} = {written}"
 
 
 def raised(error, function):

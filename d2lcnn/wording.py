@@ -110,7 +110,8 @@ def digits(value):
         return f"{value:.4g}"
     if abs(value) < 10**30:
         return f"{value:,}"
-    return f"about {'-' if value < 0 else ''}10^{math.log10(abs(value)):.0f}"
+    sign = "-" if value < 0 else ""
+    return f"about {sign}10^{math.log10(abs(value)):.0f}"
 
 # %% ../nbs/kit/wording.ipynb #7b2785e6
 def number_off(
@@ -231,4 +232,5 @@ def _all_off(got, want):
     if len(by) > 1:
         return f"{every} off"
     gap = by.pop()
-    return f"{every} too {'large' if gap > 0 else 'small'} by {abs(gap)}"
+    side = "large" if gap > 0 else "small"
+    return f"{every} too {side} by {abs(gap)}"
