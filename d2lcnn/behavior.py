@@ -147,27 +147,24 @@ def _few(
     images, labels = _images(n, side)
     classes = [str(i) for i in range(10)]
     how = how | dict(limit=None, device=torch.device('cpu'))
-    if (
-        how['normalize'] is True
-    ):  # rounded, since a long sum has other last digits on other processors
+    if how['normalize'] is True:  # rounded: a long sum has other last digits on other processors
         pixels = images.double() / 255
         how['normalize'] = (round(pixels.mean().item(), 6), round(pixels.std().item(), 6))
     test = slice(n - 2, n)
     rest = slice(0, n - 2)
-    return _data_module._data(
-        name, images[rest], labels[rest], images[test], labels[test], classes, valid=valid, **how
-    )
+    how['normalize'] = how['normalize'] or None
+    first, last = (images[rest], labels[rest]), (images[test], labels[test])
+    return _data_module._data(name, first, last, classes, valid=valid, **how)
 
 # %% ../nbs/kit/behavior.ipynb #579dce1d
 def _order(r, seed=1):
     valid = inspect.signature(fashion_mnist).parameters['valid'].default
     row = torch.arange(60_000)
+    images = row.view(-1, 1, 1).to(torch.uint8)
     split = _data_module._data(
         'rows',
-        row.view(-1, 1, 1).to(torch.uint8),
-        row,
-        row[:7].view(-1, 1, 1).to(torch.uint8),
-        row[:7],
+        (images, row),
+        (images[:7], row[:7]),
         range(10),
         batch_size=r.batch_size,
         size=None,
@@ -175,7 +172,7 @@ def _order(r, seed=1):
         limit=None,
         device=torch.device('cpu'),
         seed=seed,
-        normalize=False,
+        normalize=None,
         augment=None,
     )
     firsts = []
