@@ -217,7 +217,7 @@ def cmd_record(args):
     if args.missing or experiments:
         if networks := [n for n in args.names if n not in experiments]:
             raise ValueError(
-                f'{", ".join(networks)} beside experiments: record networks in a command of their own'
+                f'{", ".join(networks)} beside experiments: networks need a command of their own'
             )
         return _record_queue(args, experiments)
     names = args.names or [*zoo.NETWORKS, *zoo.MNIST]
