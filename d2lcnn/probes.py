@@ -6,7 +6,7 @@
 __all__ = ['SHALLOW', 'AUGMENTATION', 'FEW', 'NARROW', 'NETWORKS', 'TRAINING', 'PROBES', 'DISPLAY_MODULES', 'DISPLAY', 'ramp',
            'moments', 'numbers', 'layers', 'made', 'network', 'place_of', 'behavior_of']
 
-# %% ../nbs/kit/probes.ipynb #c815975c
+# %% ../nbs/kit/probes.ipynb #edfaaec1
 import importlib
 import io
 import re
@@ -19,7 +19,7 @@ from torch import nn
 from . import zoo
 from .behavior import _few, _order, _whole, digits_of, run_behavior, thinned
 
-# %% ../nbs/kit/probes.ipynb #770de959
+# %% ../nbs/kit/probes.ipynb #85c4c229
 def ramp(*shape):
     "Fixed 64-bit numbers between -1 and 1, no two alike."
     n = torch.Size(shape).numel()
@@ -58,7 +58,7 @@ def layers(*shape, grad=True):
 
     return probe
 
-# %% ../nbs/kit/probes.ipynb #ed0d3765
+# %% ../nbs/kit/probes.ipynb #d67b776a
 def made(*args, shape, grad=True, **kwargs):
     "A probe of a class or a factory that is called with these arguments."
     return lambda f: layers(*shape, grad=grad)(partial(f, *args, **kwargs))
@@ -101,7 +101,7 @@ def _trained(**how):
     history = fit(net, (pairs, pairs[:1], pairs[1:]), 3, 0.1, verbose=False, device='cpu', **how)
     return [history.batch_loss, history.valid_loss, history.test_loss]
 
-# %% ../nbs/kit/probes.ipynb #850cb800
+# %% ../nbs/kit/probes.ipynb #a143dd7e
 def _data_set(load):
     "Order, split, resizing and normalization as all data sets do them; no set is read."
     few = _few('few', batch_size=3, size=32, seed=2, normalize=True, augment=None, n=9)
@@ -129,7 +129,7 @@ def _input_gradient(f):
     net = nn.Conv2d(1, 2, (3, 2)).double()
     return f(net, ramp(1, 1, 7, 6))
 
-# %% ../nbs/kit/probes.ipynb #009356a1
+# %% ../nbs/kit/probes.ipynb #895a9570
 SHALLOW = dict(  # chapters 01 to 04
     **{'conv.corr2d': lambda f: f(ramp(5, 7), ramp(2, 3))},
     **{'conv.im2col': lambda f: f(ramp(4, 6), (2, 3))},
@@ -162,7 +162,7 @@ AUGMENTATION = dict(
     **{'zoo.random_erase': lambda f: moments(f(ramp(4, 1, 12, 14)))},
 )
 
-# %% ../nbs/kit/probes.ipynb #7a866e8a
+# %% ../nbs/kit/probes.ipynb #d7cfd2f4
 FEW, NARROW = (2, 6, 8, 8), ((1, 8), (1, 16), (2, 32))
 NETWORKS = {
     'lenet.lenet': made(shape=(2, 1, 28, 28)),
@@ -180,6 +180,7 @@ NETWORKS = {
     'googlenet.Inception3x3': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.Inception7x1': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.inception_stage': lambda f: layers(2, 192, 5, 6)(lambda: nn.Sequential(*f(192, 3))),
+    'googlenet.scaled': lambda f: numbers(f((16, (5, 3)), 0.3)),
     'googlenet.pool': made(shape=FEW, grad=False),
     'googlenet.path_out': lambda f: f(nn.Sequential(nn.Conv2d(6, 5, 3), nn.ReLU())),
     'googlenet.googlenet': network(64),
@@ -191,7 +192,7 @@ NETWORKS = {
     'batch_norm.fold': _folded,
 }
 
-# %% ../nbs/kit/probes.ipynb #674b30e8
+# %% ../nbs/kit/probes.ipynb #e99a94e9
 NETWORKS |= {
     'resnet.Residual': made(6, 4, True, 2, shape=FEW),
     'resnet.PreActResidual': made(6, 4, True, 2, shape=FEW),
@@ -223,7 +224,7 @@ def _shapes(make):
     with torch.device('meta'):
         return [list(p.shape) for p in make().parameters()][::5]
 
-# %% ../nbs/kit/probes.ipynb #f5580309
+# %% ../nbs/kit/probes.ipynb #082fe06a
 def _printed(f):
     text = io.StringIO()
     with redirect_stdout(text):
@@ -275,9 +276,10 @@ def _three():
     a, b, y = (torch.arange(30).mul(k).remainder(m) for k, m in ((3, 4), (5, 4), (7, 3)))
     return a, b, y
 
-# %% ../nbs/kit/probes.ipynb #9590bb71
+# %% ../nbs/kit/probes.ipynb #0261a1ab
 DISPLAY_MODULES = ('plot', 'draw', 'explore', 'check', 'page', 'progress', 'guard', 'book', 'cli')
 DISPLAY_MODULES += ('record', 'runs', 'places', 'bench', 'peaks', 'usual', 'history', 'engine')
+DISPLAY_MODULES += ('experiment', 'evidence')
 DISPLAY = (
     *('train.budget', 'train.budget_name', 'train.mode', 'train.try_gpu', 'data.try_gpu'),
     *('train.History', 'train.Scores', 'train.save', 'train.load', 'files.save', 'files.load'),
@@ -288,7 +290,7 @@ DISPLAY = (
     *('compare.truth', 'compare.stored_output'),
 )
 
-# %% ../nbs/kit/probes.ipynb #d97036fc
+# %% ../nbs/kit/probes.ipynb #4a8899ef
 def _object(name):
     module, attribute = name.rsplit('.', 1)
     return getattr(importlib.import_module(f'd2lcnn.{module}'), attribute, None)
