@@ -1,4 +1,5 @@
 "Stored outputs of chapters: stale when what they call computes something else, and only then."
+
 import importlib
 import json
 
@@ -57,11 +58,19 @@ def test_noted_outputs_are_fresh(chapter):
     assert list(note['behavior']) == ['conv.corr2d']
 
 
-@pytest.mark.parametrize('i, source', [
-    (3, 'y = corr2d( X,\n  K )\ny.shape'), (3, 'y = corr2d(X, K)\n# another comment\ny.shape'),
-    (2, '#| exports\ndef own(X: float) -> float:\n    "2 X"\n    doubled = X + X\n    return doubled'),
-    (4, '#| hide\nassert y.shape[0]'), (1, CELLS[1] + '\n'),
-])
+@pytest.mark.parametrize(
+    'i, source',
+    [
+        (3, 'y = corr2d( X,\n  K )\ny.shape'),
+        (3, 'y = corr2d(X, K)\n# another comment\ny.shape'),
+        (
+            2,
+            '#| exports\ndef own(X: float) -> float:\n    "2 X"\n    doubled = X + X\n    return doubled',
+        ),
+        (4, '#| hide\nassert y.shape[0]'),
+        (1, CELLS[1] + '\n'),
+    ],
+)
 def test_writing_it_better_leaves_it_fresh(chapter, i, source):
     assert chapter(swapped(i, source)) == 'fresh'
 
@@ -71,10 +80,14 @@ def test_cells_that_nobody_sees_do_not_count(chapter):
     assert chapter(CELLS + hidden) == 'fresh'
 
 
-@pytest.mark.parametrize('i, source', [
-    (3, 'y = corr2d(X, -K)\ny.shape'), (3, 'y = corr2d(X, K)\ny.sum()'),
-    (1, 'from d2lcnn.pooling import pool2d as corr2d\nfrom d2lcnn.plot import show_images'),
-])
+@pytest.mark.parametrize(
+    'i, source',
+    [
+        (3, 'y = corr2d(X, -K)\ny.shape'),
+        (3, 'y = corr2d(X, K)\ny.sum()'),
+        (1, 'from d2lcnn.pooling import pool2d as corr2d\nfrom d2lcnn.plot import show_images'),
+    ],
+)
 def test_a_cell_that_does_something_else_makes_stale(chapter, i, source):
     assert chapter(swapped(i, source)) == 'stale'
 
@@ -115,6 +128,7 @@ def test_keeping_the_facts_of_a_note(chapter):
 
 # ---------------------------------------------------------------- probes
 
+
 @pytest.mark.parametrize('chapter_name', CHAPTERS)
 def test_every_public_name_is_asked_or_is_a_display(chapter_name):
     module = chapter_name[3:]
@@ -132,12 +146,15 @@ def test_every_probe_gives_numbers():
         assert found and all(n == n for n in found), name
 
 
-@pytest.mark.parametrize('name, other', [
-    ('conv.corr2d', lambda X, K, f=conv.corr2d: f(X, K.flip(1))),
-    ('pooling.kmax_pool', lambda X, k: X.topk(k).values),
-    ('channels.conv_params', lambda i, o, k, groups=1, bias=True: 6),
-    ('train.evaluate', lambda net, batches: (0.1, 0.9)),
-])
+@pytest.mark.parametrize(
+    'name, other',
+    [
+        ('conv.corr2d', lambda X, K, f=conv.corr2d: f(X, K.flip(1))),
+        ('pooling.kmax_pool', lambda X, k: X.topk(k).values),
+        ('channels.conv_params', lambda i, o, k, groups=1, bias=True: 6),
+        ('train.evaluate', lambda net, batches: (0.1, 0.9)),
+    ],
+)
 def test_a_probe_feels_a_wrong_function(name, other):
     assert behavior_of([name])[name] != list(probes._asked(name, other))
 
@@ -149,6 +166,7 @@ def test_names_passed_on_are_the_same():
 
 
 # ---------------------------------------------------------------- the book's own
+
 
 def test_stored_outputs_come_from_the_present_code():
     "`d2lcnn run CHAPTER --store` makes a stale chapter's outputs anew."
