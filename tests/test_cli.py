@@ -46,7 +46,8 @@ def book(tmp_path):
         '01_train',
         "import os; print('budget', os.environ['D2LCNN_BUDGET'])",
         'from d2lcnn.data import digits\nfrom d2lcnn.train import fit',
-        "from torch import nn\nh = fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), digits(size=8), 2, .5)",
+        "from torch import nn\nnet = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+        "h = fit(net, digits(size=8), 2, .5)",
     )
     chapter('02_broken', 'x = 3', 'x + "a"', 'print("never")')
     chapter('03_fine', 'print("hello")')
@@ -293,7 +294,7 @@ def test_doctor_sees_another_package_first(clone, tmp_path, monkeypatch, version
 
 
 def test_doctor_is_not_ready_with_an_older_package_first(tmp_path):
-    "The command itself: run from the clone, whose folder Python searches first; its chapters are not."
+    "Run from the clone, where Python searches first; its chapters do not run there."
     old = fake_package(tmp_path / 'old', '0.0.1')
     done = run('doctor', D2LCNN_NBS=str(ROOT / 'nbs'), PYTHONPATH=f'{old}')
     assert done.returncode == 1 and '0.0.1' in done.stdout and 'to mend' in done.stdout

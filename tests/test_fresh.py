@@ -65,7 +65,7 @@ def test_noted_outputs_are_fresh(chapter):
         (3, 'y = corr2d(X, K)\n# another comment\ny.shape'),
         (
             2,
-            '#| exports\ndef own(X: float) -> float:\n    "2 X"\n    doubled = X + X\n    return doubled',
+            '#| exports\ndef own(X: float) -> float:\n    "2 X"\n    Y = X + X\n    return Y',
         ),
         (4, '#| hide\nassert y.shape[0]'),
         (1, CELLS[1] + '\n'),

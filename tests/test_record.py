@@ -164,7 +164,7 @@ def test_other_behavior_or_recipe_makes_a_run_stale(folder):
     (path,) = (folder / 'runs').iterdir()
     run = json.loads(path.read_text())
     other = [1.001 * v for v in run['behavior']]
-    for wrong in (dict(behavior=other), dict(behavior=None), dict(recipe={'epochs': 2, 'old': 1})):
+    for wrong in (dict(behavior=other), dict(behavior=None), dict(recipe=run['recipe'] | {'old': 1})):
         path.write_text(json.dumps(run | wrong))
         (r,) = record.load_runs(folder, reduced=True)
         assert r['stale'] and 'stale' in record.table(record.scoreboard([r]))
@@ -185,7 +185,7 @@ def test_killed_between_weights_and_file(tmp_path, monkeypatch):
     "The weights are there before the run's file is: a file that is there is complete."
     seen = []
 
-    def save(net, path, **of):
+    def save(net, path, /, **of):
         seen.append(list((tmp_path / 'runs').glob('*.json')))
 
     monkeypatch.setattr(record, 'save', save)
@@ -261,7 +261,7 @@ def test_advice(acc, share, words):
 
 
 def test_recorded_runs_are_what_the_book_says():
-    "Whole, of known networks, and at least as good as the published lessons where the book says so."
+    "Whole, of known networks, and as good as the published lessons where the book says so."
     found = record.load_runs(ROOT / 'results')
     everything = {(n, r) for n in (*zoo.NETWORKS, *zoo.MNIST) for r in zoo.RECIPES}
     assert {(r['name'], r['recipe_name']) for r in found} == everything
