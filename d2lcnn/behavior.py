@@ -136,6 +136,15 @@ def _images(n, side):
     return images, torch.randint(0, 10, (n,), generator=g)
 
 
+def _set(name, train, test, **how):
+    "Two pairs (images, labels) as a data set of the book, split, ordered and resized as all are."
+    classes = [str(i) for i in range(10)]
+    pairs = (train, test)
+    if 'test_labels' in inspect.signature(_data_module._data).parameters:
+        pairs = (*train, *test)
+    return _data_module._data(name, *pairs, classes, **how)
+
+
 def _few(
     name,  # of a data set; not asked for
     n=7,  # two of them to validate, two to test
@@ -145,7 +154,6 @@ def _few(
 ):
     "The few images that stand for a data set."
     images, labels = _images(n, side)
-    classes = [str(i) for i in range(10)]
     how = how | dict(limit=None, device=torch.device('cpu'))
     if (
         how['normalize'] is True
@@ -154,21 +162,19 @@ def _few(
         how['normalize'] = (round(pixels.mean().item(), 6), round(pixels.std().item(), 6))
     test = slice(n - 2, n)
     rest = slice(0, n - 2)
-    return _data_module._data(
-        name, images[rest], labels[rest], images[test], labels[test], classes, valid=valid, **how
+    return _set(
+        name, (images[rest], labels[rest]), (images[test], labels[test]), valid=valid, **how
     )
 
 # %% ../nbs/kit/behavior.ipynb #579dce1d
 def _order(r, seed=1):
     valid = inspect.signature(fashion_mnist).parameters['valid'].default
     row = torch.arange(60_000)
-    split = _data_module._data(
+    pixels = row.view(-1, 1, 1).to(torch.uint8)
+    split = _set(
         'rows',
-        row.view(-1, 1, 1).to(torch.uint8),
-        row,
-        row[:7].view(-1, 1, 1).to(torch.uint8),
-        row[:7],
-        range(10),
+        (pixels, row),
+        (pixels[:7], row[:7]),
         batch_size=r.batch_size,
         size=None,
         valid=valid,
