@@ -136,15 +136,6 @@ def _images(n, side):
     return images, torch.randint(0, 10, (n,), generator=g)
 
 
-def _set(name, train, test, **how):
-    "Two pairs (images, labels) as a data set of the book, split, ordered and resized as all are."
-    classes = [str(i) for i in range(10)]
-    pairs = (train, test)
-    if 'test_labels' in inspect.signature(_data_module._data).parameters:
-        pairs = (*train, *test)
-    return _data_module._data(name, *pairs, classes, **how)
-
-
 def _few(
     name,  # of a data set; not asked for
     n=7,  # two of them to validate, two to test
@@ -154,34 +145,34 @@ def _few(
 ):
     "The few images that stand for a data set."
     images, labels = _images(n, side)
+    classes = [str(i) for i in range(10)]
     how = how | dict(limit=None, device=torch.device('cpu'))
-    if (
-        how['normalize'] is True
-    ):  # rounded, since a long sum has other last digits on other processors
+    if how['normalize'] is True:  # rounded: a long sum has other last digits on other processors
         pixels = images.double() / 255
         how['normalize'] = (round(pixels.mean().item(), 6), round(pixels.std().item(), 6))
     test = slice(n - 2, n)
     rest = slice(0, n - 2)
-    return _set(
-        name, (images[rest], labels[rest]), (images[test], labels[test]), valid=valid, **how
-    )
+    how['normalize'] = how['normalize'] or None
+    first, last = (images[rest], labels[rest]), (images[test], labels[test])
+    return _data_module._data(name, first, last, classes, valid=valid, **how)
 
 # %% ../nbs/kit/behavior.ipynb #579dce1d
 def _order(r, seed=1):
     valid = inspect.signature(fashion_mnist).parameters['valid'].default
     row = torch.arange(60_000)
-    pixels = row.view(-1, 1, 1).to(torch.uint8)
-    split = _set(
+    images = row.view(-1, 1, 1).to(torch.uint8)
+    split = _data_module._data(
         'rows',
-        (pixels, row),
-        (pixels[:7], row[:7]),
+        (images, row),
+        (images[:7], row[:7]),
+        range(10),
         batch_size=r.batch_size,
         size=None,
         valid=valid,
         limit=None,
         device=torch.device('cpu'),
         seed=seed,
-        normalize=False,
+        normalize=None,
         augment=None,
     )
     firsts = []

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -212,6 +213,13 @@ def cmd_train(args):
 def cmd_record(args):
     from d2lcnn import record, zoo
 
+    experiments = [n for n in args.names if n[:1].isdigit()]
+    if args.missing or experiments:
+        if networks := [n for n in args.names if n not in experiments]:
+            raise ValueError(
+                f'{", ".join(networks)} beside experiments: networks need a command of their own'
+            )
+        return _record_queue(args, experiments)
     names = args.names or [*zoo.NETWORKS, *zoo.MNIST]
     for name in names:
         for recipe in args.recipes:
@@ -226,6 +234,21 @@ def cmd_record(args):
                 print(f'{name}, {recipe}, seed {seed}', flush=True)
                 record.record(name, recipe, seed, args.folder, **how)
     return cmd_results(args)
+
+
+def _record_queue(args, names):
+    "Experiments of chapters, or everything that is missing"
+    from d2lcnn.queue import record_missing, still_missing
+
+    def tell(line):
+        print(time.strftime('%H:%M:%S'), line, flush=True)
+
+    device = chosen_device(args.device)
+    if not record_missing(names, args.minutes, device, args.folder, tell):
+        print('time is up; the same command goes on where this one ended')
+    left = still_missing(names, args.folder)
+    print(f'{len(left)} left' + ''.join(f'\n  {line}' for line in left[:9]))
+    return 0
 
 
 def cmd_results(args):
@@ -322,7 +345,16 @@ def _of_networks(sub):
     p = sub.add_parser(
         'record', help='train networks and record the runs; what is there and fresh is not repeated'
     )
-    p.add_argument('names', nargs='*', metavar='NETWORK', help='none: all')
+    p.add_argument(
+        'names',
+        nargs='*',
+        metavar='NAME',
+        help='networks (none: all), or experiments: 07.pairs, or 07 for all of chapter 07',
+    )
+    p.add_argument(
+        '--missing', action='store_true', help='everything that the book still has to measure'
+    )
+    p.add_argument('--minutes', type=float, help='stop after so many; the next call goes on')
     recipes = ['classic', 'modern']
     p.add_argument('--recipes', nargs='+', default=recipes, metavar='RECIPE')
     p.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED')

@@ -205,10 +205,10 @@ ABLATIONS = (  # chapter, what was changed, the cell that printed it
 def stored_output(
     chapter,  # such as '07_vgg'
     cell,  # its id
-    folder=None,  # with the chapters; None: `d2lcnn.cli.nbs_dir`
+    folder=None,  # with the chapters; None: `d2lcnn.places.nbs_dir`
 ) -> str:
     "What a chapter's cell printed when the book was stored; KeyError when there is no such cell."
-    from d2lcnn.cli import nbs_dir
+    from d2lcnn.places import nbs_dir
 
     path = (nbs_dir() if folder is None else Path(folder)) / f'{chapter}.ipynb'
     for c in json.loads(path.read_text(encoding='utf-8'))['cells']:

@@ -6,9 +6,6 @@
 __all__ = ['nin_block', 'nin', 'he_start']
 
 # %% ../nbs/08_nin.ipynb #aabd473d
-import functools
-
-import torch
 from torch import nn
 
 from . import guard

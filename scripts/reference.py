@@ -21,6 +21,17 @@ CONFIG = (ROOT / '_quarto.yml').read_text(encoding='utf-8')
 REPO = re.search(r'repo-url: (\S+)', CONFIG)[1]
 # `torch` gives names of other modules under the names of d2l
 SKIP = {'__main__', '_modidx', '__init__', 'torch'}
+# what stands behind the modules that readers import; its names are explained where they are passed on
+INSIDE = {'answers', 'batch', 'behavior', 'calls', 'clues', 'diagnose', 'doctor', 'download', 'evidence'}
+INSIDE |= {'fresh', 'history', 'init', 'moves', 'peaks', 'places', 'probes', 'progress', 'queue'}
+INSIDE |= {'reach', 'receptive', 'run', 'runs', 'show', 'trace', 'usual', 'wording'}
+
+
+def inside(name):
+    "Has this module no page of its own?"
+    return name in INSIDE or name.startswith(('compat', 'explore.'))
+
+
 TABLE = '| parameter | default | meaning |\n|---|---|---|'
 FEW = 300  # characters of a constant that are printed
 
@@ -40,7 +51,7 @@ def modules():
         if '.ipynb_checkpoints' in path.parts:
             continue
         name = module_of(path)
-        if name and name not in SKIP:
+        if name and name not in SKIP and not inside(name):
             yield name, path.relative_to(ROOT)
 
 
@@ -50,11 +61,12 @@ def load(module):
 
 
 def public(module):
-    "The names a module stands for, with their objects; those that it only passes on are left out."
+    "The names a module stands for, with their objects: its own, and those of modules inside."
     own = load(module)
     for name in getattr(own, '__all__', []):
         thing = getattr(own, name)
-        if getattr(thing, '__module__', own.__name__) == own.__name__:
+        home = getattr(thing, '__module__', None) or own.__name__
+        if home == own.__name__ or inside(home.removeprefix('d2lcnn.')):
             yield name, thing
 
 

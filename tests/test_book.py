@@ -78,8 +78,11 @@ def test_index_lists_every_chapter():
 def test_one_notebook_one_module(name):
     exp = [m[1] for c in code(name) for m in [re.search(r'#\|\s*default_exp\s+(\S+)', source(c))] if m]
     if name == 'index': return
-    topic = re.sub(r'^\d\d_', '', name.rsplit('/', 1)[-1]).replace('compat', 'torch')  # the import line of old code asks for `torch`
-    assert exp == [f'exercises.{topic}' if name.startswith('exercises/') else topic]
+    if name == 'kit/compat':  # the import line of old code asks for `torch`
+        topic = 'torch'
+    else:
+        topic = re.sub(r'^(kit/)?(\d\d_)?', '', name).replace('/', '.')
+    assert exp == [topic.replace('explore.index', 'explore.__init__')]
 
 
 @pytest.mark.parametrize('name', NAMES)

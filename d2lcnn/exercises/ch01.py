@@ -13,49 +13,133 @@ from ..check import Choice, Function, Number, Shape, exercise
 from ..conv import corr2d
 
 # %% ../../nbs/exercises/ch01.ipynb #7749ee71
-exercise("01.1", Shape((5, 7), axes=("height", "width"),
-    hints=["On an axis, the window can start at 0 and at the latest at n - k. How many starts are there?",
-           "n - k + 1, once with 7 and 3, once with 10 and 4."],
-    wrong={(4, 6): "from 0 to n - k there are n - k + 1 stops: one more than n - k",
-           (7, 5): "the last two axes are swapped: height comes before width",
-           (7, 10): "that is the size of the picture; the window must stay inside, so the output is smaller",
-           (9, 13): "that is n + k - 1, as if the kernel could hang over the border; the window must stay inside"}))
+exercise(
+    "01.1",
+    Shape(
+        (5, 7),
+        axes=("height", "width"),
+        hints=[
+            (
+                "On an axis, the window can start at 0 and at the latest at n - k. How many starts"
+                " are there?"
+            ),
+            "n - k + 1, once with 7 and 3, once with 10 and 4.",
+        ],
+        wrong={
+            (4, 6): "from 0 to n - k there are n - k + 1 stops: one more than n - k",
+            (7, 5): "the last two axes are swapped: height comes before width",
+            (7, 10): (
+                "that is the size of the picture; the window must stay inside, so the output is"
+                " smaller"
+            ),
+            (9, 13): (
+                "that is n + k - 1, as if the kernel could hang over the border; the window must"
+                " stay inside"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #e1c16414
-exercise("01.2", Number(6,
-    hints=["[1, 0] is row 1, column 0: the window starts one pixel down.",
-           "The window holds 3 1 / 0 2. Multiply it by 1 −1 / 0 2, place by place, and add."],
-    wrong={-2: "that is [0, 1], the window one pixel to the right; the first index is the row",
-           3: "that is [0, 0], the first window; [1, 0] starts one pixel down",
-           9: "that is [1, 1], one pixel too far to the right; the second index is the column",
-           8: "either the −1 lost its sign, or you flipped the kernel; corr2d does not flip"}))
+exercise(
+    "01.2",
+    Number(
+        6,
+        hints=[
+            "[1, 0] is row 1, column 0: the window starts one pixel down.",
+            "The window holds 3 1 / 0 2. Multiply it by 1 −1 / 0 2, place by place, and add.",
+        ],
+        wrong={
+            -2: "that is [0, 1], the window one pixel to the right; the first index is the row",
+            3: "that is [0, 0], the first window; [1, 0] starts one pixel down",
+            9: "that is [1, 1], one pixel too far to the right; the second index is the column",
+            8: "either the −1 lost its sign, or you flipped the kernel; corr2d does not flip",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #b2ea8afc
 def _draw(g):
     "A lopsided picture and kernel"
-    H, W, h, w = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((5, 8), (8, 11), (2, 4), (3, 6)))
+    H, W, h, w = (
+        torch.randint(lo, hi, (), generator=g).item()
+        for lo, hi in ((5, 8), (8, 11), (2, 4), (3, 6))
+    )
     return torch.randn(H, W, generator=g), torch.randn(h, w, generator=g)
 
-def convolve(X, K): return corr2d(X, K.flip(0, 1))
-def _flip_picture(X, K): return corr2d(X.flip(0, 1), K)
-def _flip_rows(X, K): return corr2d(X, K.flip(0))
-def _flip_columns(X, K): return corr2d(X, K.flip(1))
 
-exercise("01.3", Function(convolve, _draw,
-    hints=["Cross-correlation and convolution differ in one thing only: the kernel is flipped first.",
-           "tensor.flip(0) turns a tensor upside down; flip takes several axes."],
-    mistakes={"no flip": (corr2d, "that is cross-correlation: flip the kernel first"),
-              "rows only": (_flip_rows, "you flipped the kernel upside down; flip it left to right too"),
-              "columns only": (_flip_columns, "you flipped the kernel left to right; flip it upside down too"),
-              "picture": (_flip_picture, "you flipped the picture, so the map comes out flipped as well; flip the kernel")}))
+def convolve(X, K):
+    return corr2d(X, K.flip(0, 1))
+
+
+def _flip_picture(X, K):
+    return corr2d(X.flip(0, 1), K)
+
+
+def _flip_rows(X, K):
+    return corr2d(X, K.flip(0))
+
+
+def _flip_columns(X, K):
+    return corr2d(X, K.flip(1))
+
+
+exercise(
+    "01.3",
+    Function(
+        convolve,
+        _draw,
+        hints=[
+            (
+                "Cross-correlation and convolution differ in one thing only: the kernel is flipped"
+                " first."
+            ),
+            "tensor.flip(0) turns a tensor upside down; flip takes several axes.",
+        ],
+        mistakes={
+            "no flip": (corr2d, "that is cross-correlation: flip the kernel first"),
+            "rows only": (
+                _flip_rows,
+                "you flipped the kernel upside down; flip it left to right too",
+            ),
+            "columns only": (
+                _flip_columns,
+                "you flipped the kernel left to right; flip it upside down too",
+            ),
+            "picture": (
+                _flip_picture,
+                "you flipped the picture, so the map comes out flipped as well; flip the kernel",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #1d3d54bb
-exercise("01.4", Choice("b",
-    why={"a": "the gradient is exact: every operation in corr2d has an exact derivative; with lr = 0.01 it led to the right kernel",
-         "c": "there is one, [1, −1] with bias 0, and lr = 0.01 came close to it",
-         "d": "try other seeds: the loss is a quadratic bowl, so the same factor multiplies the distance at each step, from any start"},
-    because="Along a direction with curvature c, a step multiplies the distance to the minimum by 1 − lr·c; its size is above 1 once lr·c is above 2.",
-    hints=["Print the weights minus the right ones, 1 and −1, after each step. What happens to the sign of this error, and to its size?"]))
+exercise(
+    "01.4",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "the gradient is exact: every operation in corr2d has an exact derivative; with lr"
+                " = 0.01 it led to the right kernel"
+            ),
+            "c": "there is one, [1, −1] with bias 0, and lr = 0.01 came close to it",
+            "d": (
+                "try other seeds: the loss is a quadratic bowl, so the same factor multiplies the"
+                " distance at each step, from any start"
+            ),
+        },
+        because=(
+            "Along a direction with curvature c, a step multiplies the distance to the minimum by 1"
+            " − lr·c; its size is above 1 once lr·c is above 2."
+        ),
+        hints=[
+            "Print the weights minus the right ones, 1 and −1, after each step. What happens to the"
+            " sign of this error, and to its size?"
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #50ffdeed
 def kernel_matrix(K, H, W):
@@ -63,24 +147,61 @@ def kernel_matrix(K, H, W):
     M = K.new_zeros(H - h + 1, W - w + 1, H, W)
     for i in range(H - h + 1):
         for j in range(W - w + 1):
-            M[i, j, i:i + h, j:j + w] = K
+            M[i, j, i : i + h, j : j + w] = K
     return M.flatten(2).flatten(0, 1)
+
 
 def _draw_matrix(g):
     X, K = _draw(g)
     return K, *X.shape
 
-def _matrix_flipped(K, H, W): return kernel_matrix(K.flip(0, 1), H, W)
-def _matrix_transposed(K, H, W): return kernel_matrix(K, H, W).T
+
+def _matrix_flipped(K, H, W):
+    return kernel_matrix(K.flip(0, 1), H, W)
+
+
+def _matrix_transposed(K, H, W):
+    return kernel_matrix(K, H, W).T
+
+
 def _matrix_4d(K, H, W):
     return kernel_matrix(K, H, W).view(H - K.shape[0] + 1, W - K.shape[1] + 1, H, W)
 
-exercise("01.5", Function(kernel_matrix, _draw_matrix,
-    hints=["One row for each stop, one column for each pixel. What does one row look like when you lay it out as a picture?",
-           "Start with zeros of shape (stops down, stops right, H, W), put K into [i, j, i:i + h, j:j + w], and flatten at the end."],
-    mistakes={"flipped": (_matrix_flipped, "that is the matrix of the convolution with a flip; corr2d does not flip"),
-              "transposed": (_matrix_transposed, "that is the transpose: one row for each stop, one column for each pixel is asked"),
-              "4-D": (_matrix_4d, "the numbers are right, still laid out as (stops down, stops right, H, W); flatten the stops into rows and the pixels into columns")}))
+
+exercise(
+    "01.5",
+    Function(
+        kernel_matrix,
+        _draw_matrix,
+        hints=[
+            (
+                "One row for each stop, one column for each pixel. What does one row look like when"
+                " you lay it out as a picture?"
+            ),
+            (
+                "Start with zeros of shape (stops down, stops right, H, W), put K into [i, j, i:i +"
+                " h, j:j + w], and flatten at the end."
+            ),
+        ],
+        mistakes={
+            "flipped": (
+                _matrix_flipped,
+                "that is the matrix of the convolution with a flip; corr2d does not flip",
+            ),
+            "transposed": (
+                _matrix_transposed,
+                "that is the transpose: one row for each stop, one column for each pixel is asked",
+            ),
+            "4-D": (
+                _matrix_4d,
+                (
+                    "the numbers are right, still laid out as (stops down, stops right, H, W);"
+                    " flatten the stops into rows and the pixels into columns"
+                ),
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #0112b5ba
 def corr2d_fast(X, K):
@@ -89,63 +210,175 @@ def corr2d_fast(X, K):
     Y = X.new_zeros(H, W)
     for a in range(h):
         for b in range(w):
-            Y += K[a, b] * X[a:a + H, b:b + W]
+            Y += K[a, b] * X[a : a + H, b : b + W]
     return Y
 
-def _no_weights(X, K): return corr2d(X, torch.ones_like(K))
-def _from_the_end(X, K): return corr2d(X, K.flip(0, 1))
+
+def _no_weights(X, K):
+    return corr2d(X, torch.ones_like(K))
+
+
+def _from_the_end(X, K):
+    return corr2d(X, K.flip(0, 1))
+
+
 def _last_weight(X, K):
     only = torch.zeros_like(K)
     only[-1, -1] = K[-1, -1]
     return corr2d(X, only)
 
-exercise("01.6", Function(corr2d_fast, _draw,
-    hints=["Look at the upper left weight, K[0, 0]. At the first stop it meets X[0, 0], at the last stop X[H - h, W - w]. What do all those pixels form?",
-           "K[a, b] meets X[a:a + H - h + 1, b:b + W - w + 1]. Multiply that rectangle by the weight and add it to the output."],
-    mistakes={"no weights": (_no_weights, "that adds up the windows without multiplying by the weight"),
-              "flipped": (_from_the_end, "that is the convolution with a flip: K[a, b] meets the rectangle that starts at row a and column b"),
-              "overwritten": (_last_weight, "that is the last weight's part only: add to the output with +=, do not overwrite it")}))
+
+exercise(
+    "01.6",
+    Function(
+        corr2d_fast,
+        _draw,
+        hints=[
+            (
+                "Look at the upper left weight, K[0, 0]. At the first stop it meets X[0, 0], at the"
+                " last stop X[H - h, W - w]. What do all those pixels form?"
+            ),
+            (
+                "K[a, b] meets X[a:a + H - h + 1, b:b + W - w + 1]. Multiply that rectangle by the"
+                " weight and add it to the output."
+            ),
+        ],
+        mistakes={
+            "no weights": (
+                _no_weights,
+                "that adds up the windows without multiplying by the weight",
+            ),
+            "flipped": (
+                _from_the_end,
+                (
+                    "that is the convolution with a flip: K[a, b] meets the rectangle that starts"
+                    " at row a and column b"
+                ),
+            ),
+            "overwritten": (
+                _last_weight,
+                (
+                    "that is the last weight's part only: add to the output with +=, do not"
+                    " overwrite it"
+                ),
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #323cf83b
-exercise("01.7", Number(19, unit="pixels",
-    hints=["Keep two numbers, the width r and the jump. Each layer adds (k − 1)·jump to r; then its stride multiplies the jump.",
-           "The jumps before the four layers are 1, 1, 2 and 4."],
-    wrong={11: "that leaves the strides out: after a layer with stride 2, every step counts twice as many pixels",
-           33: "that multiplies by the stride too early: a layer's own stride counts for the layers after it, not for itself",
-           27: "that adds k·jump; a window of k neighbours spans k − 1 jumps",
-           18: "r starts at 1: a pixel sees itself",
-           8: "that is the jump after the last layer; the receptive field is asked"}))
+exercise(
+    "01.7",
+    Number(
+        19,
+        unit="pixels",
+        hints=[
+            (
+                "Keep two numbers, the width r and the jump. Each layer adds (k − 1)·jump to r;"
+                " then its stride multiplies the jump."
+            ),
+            "The jumps before the four layers are 1, 1, 2 and 4.",
+        ],
+        wrong={
+            11: (
+                "that leaves the strides out: after a layer with stride 2, every step counts twice"
+                " as many pixels"
+            ),
+            33: (
+                "that multiplies by the stride too early: a layer's own stride counts for the"
+                " layers after it, not for itself"
+            ),
+            27: "that adds k·jump; a window of k neighbours spans k − 1 jumps",
+            18: "r starts at 1: a pixel sees itself",
+            8: "that is the jump after the last layer; the receptive field is asked",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #ee843fb5
-exercise("01.8", Choice("c",
-    why={"a": "a vanishing gradient makes all pixels' gradients small together; their shares, and so the square, stay the same. With all weights 1 it even grows",
-         "b": "the column with all weights 1 has no ReLU, and shows the same",
-         "d": "with all weights 1 they do not, and the square is just as small"},
-    because="The end of a path is a sum of steps, one a layer, and such a sum spreads with the square root of their number.",
-    hints=["Rule out each explanation that cannot hold for the stack with all weights 1.",
-           "Count the paths for two layers: 1, 2, 3, 2, 1. Where do most of them end?"]))
+exercise(
+    "01.8",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "a vanishing gradient makes all pixels' gradients small together; their shares, and"
+                " so the square, stay the same. With all weights 1 it even grows"
+            ),
+            "b": "the column with all weights 1 has no ReLU, and shows the same",
+            "d": "with all weights 1 they do not, and the square is just as small",
+        },
+        because=(
+            "The end of a path is a sum of steps, one a layer, and such a sum spreads with the"
+            " square root of their number."
+        ),
+        hints=[
+            "Rule out each explanation that cannot hold for the stack with all weights 1.",
+            "Count the paths for two layers: 1, 2, 3, 2, 1. Where do most of them end?",
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch01.ipynb #d66caee8
 def compose(K1, K2):
     h, w = K2.shape
     return corr2d(F.pad(K1, (w - 1, w - 1, h - 1, h - 1)), K2.flip(0, 1))
 
+
 def _draw_kernels(g):
-    sizes = [torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 4), (3, 6), (1, 3), (2, 5))]
+    sizes = [
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 4), (3, 6), (1, 3), (2, 5))
+    ]
     return torch.randn(sizes[:2], generator=g), torch.randn(sizes[2:], generator=g)
+
 
 def _compose_no_flip(K1, K2):
     h, w = K2.shape
     return corr2d(F.pad(K1, (w - 1, w - 1, h - 1, h - 1)), K2)
-def _compose_turned(K1, K2): return compose(K1, K2).flip(0, 1)
+
+
+def _compose_turned(K1, K2):
+    return compose(K1, K2).flip(0, 1)
+
+
 def _compose_inside(K1, K2):
     full = compose(K1, K2)
     (h1, w1), (h2, w2) = K1.shape, K2.shape
-    return full[h2 - 1:h1, w2 - 1:w1] if h1 >= h2 and w1 >= w2 else full[:h1, :w1]
+    return full[h2 - 1 : h1, w2 - 1 : w1] if h1 >= h2 and w1 >= w2 else full[:h1, :w1]
 
-exercise("01.9", Function(compose, _draw_kernels,
-    hints=["How large is the receptive field of the two together? That is the size of the new kernel.",
-           "A pixel at offset a + b is reached through weight a of K1 and weight b of K2. Sum K1[a]·K2[b] over all pairs with the same a + b: the multiplication of polynomials."],
-    mistakes={"no flip": (_compose_no_flip, "the size is right; the sum needs a true convolution of the two kernels, so flip one of them"),
-              "turned": (_compose_turned, "that is the right kernel, turned by half a turn"),
-              "inside": (_compose_inside, "that leaves out the outer weights: pad the first kernel, so that the second can hang over its border")}))
+
+exercise(
+    "01.9",
+    Function(
+        compose,
+        _draw_kernels,
+        hints=[
+            (
+                "How large is the receptive field of the two together? That is the size of the new"
+                " kernel."
+            ),
+            (
+                "A pixel at offset a + b is reached through weight a of K1 and weight b of K2. Sum"
+                " K1[a]·K2[b] over all pairs with the same a + b: the multiplication of"
+                " polynomials."
+            ),
+        ],
+        mistakes={
+            "no flip": (
+                _compose_no_flip,
+                (
+                    "the size is right; the sum needs a true convolution of the two kernels, so"
+                    " flip one of them"
+                ),
+            ),
+            "turned": (_compose_turned, "that is the right kernel, turned by half a turn"),
+            "inside": (
+                _compose_inside,
+                (
+                    "that leaves out the outer weights: pad the first kernel, so that the second"
+                    " can hang over its border"
+                ),
+            ),
+        },
+    ),
+)

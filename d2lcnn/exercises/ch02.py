@@ -12,34 +12,79 @@ from torch.nn import functional as F
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch02.ipynb #b309b286
-exercise("02.1", Shape(
-    (10, 27),
-    hints=["Each axis by itself: floor((n + 2·p − k) / s) + 1.", "Height: (30 + 4 − 5) // 3 + 1. The width has its own kernel, padding and stride."],
-    wrong={(10, 26): "the height is right; for the width, count the padding on both sides: 50 + 2·3 pixels",
-           (9, 26): "that is the number of steps; the first window counts too: + 1",
-           (11, 27): "the height rounds up; a window that does not fit completely does not count",
-           (30, 53): "that is the map at stride 1; keep every third row and every second column",
-           (14, 17): "the stride's axes are swapped: (3, 2) is 3 for the height"}))
+exercise(
+    "02.1",
+    Shape(
+        (10, 27),
+        hints=[
+            "Each axis by itself: floor((n + 2·p − k) / s) + 1.",
+            "Height: (30 + 4 − 5) // 3 + 1. The width has its own kernel, padding and stride.",
+        ],
+        wrong={
+            (10, 26): (
+                "the height is right; for the width, count the padding on both sides: 50 + 2·3"
+                " pixels"
+            ),
+            (9, 26): "that is the number of steps; the first window counts too: + 1",
+            (11, 27): "the height rounds up; a window that does not fit completely does not count",
+            (30, 53): "that is the map at stride 1; keep every third row and every second column",
+            (14, 17): "the stride's axes are swapped: (3, 2) is 3 for the height",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #b307d3d1
-exercise("02.2", Number(
-    4, unit="",
-    hints=["How many pixels does the kernel span?", "The span is d·(k − 1) + 1; on each side you need half of what exceeds one pixel."],
-    wrong={1: "that keeps the size without dilation; the kernel spans 9 pixels here",
-           8: "that is the total of both sides; PyTorch's padding counts each side",
-           9: "that is the span of the kernel; how far does it reach to each side of its middle?",
-           3: "the span is d·(k − 1) + 1, from the first cell to the last, both counted",
-           6: "that would be right if the kernel spanned 4·3 + 1 pixels, but 3 cells have 2 gaps between them"}))
+exercise(
+    "02.2",
+    Number(
+        4,
+        unit="",
+        hints=[
+            "How many pixels does the kernel span?",
+            "The span is d·(k − 1) + 1; on each side you need half of what exceeds one pixel.",
+        ],
+        wrong={
+            1: "that keeps the size without dilation; the kernel spans 9 pixels here",
+            8: "that is the total of both sides; PyTorch's padding counts each side",
+            9: "that is the span of the kernel; how far does it reach to each side of its middle?",
+            3: "the span is d·(k − 1) + 1, from the first cell to the last, both counted",
+            6: (
+                "that would be right if the kernel spanned 4·3 + 1 pixels, but 3 cells have 2 gaps"
+                " between them"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #97fa214c
-exercise("02.3", Number(
-    16 / 49, unit="", tol=1e-3,
-    hints=["How many of the window's 49 cells lie on the picture when it is centred on the corner pixel?", "4 of 7 rows and 4 of 7 columns."],
-    wrong={28 / 49: "that is the value in the middle of an edge, where all 7 columns lie on the picture but only 4 of 7 rows",
-           9 / 49: "the window reaches 3 pixels to each side and has its centre pixel besides: 4 rows are on the picture",
-           1 / 49: "that would be right if a single cell lay on the picture: with padding 6",
-           1.0: "that holds in the middle; near the edge, part of the window lies on zeros",
-           4 / 9: "that is the corner for a 3×3 filter"}))
+exercise(
+    "02.3",
+    Number(
+        16 / 49,
+        unit="",
+        tol=1e-3,
+        hints=[
+            (
+                "How many of the window's 49 cells lie on the picture when it is centred on the"
+                " corner pixel?"
+            ),
+            "4 of 7 rows and 4 of 7 columns.",
+        ],
+        wrong={
+            28 / 49: (
+                "that is the value in the middle of an edge, where all 7 columns lie on the picture"
+                " but only 4 of 7 rows"
+            ),
+            9 / 49: (
+                "the window reaches 3 pixels to each side and has its centre pixel besides: 4 rows"
+                " are on the picture"
+            ),
+            1 / 49: "that would be right if a single cell lay on the picture: with padding 6",
+            1.0: "that holds in the middle; near the edge, part of the window lies on zeros",
+            4 / 9: "that is the corner for a 3×3 filter",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #4884b913
 def _conv2d(X, K, padding, stride):
@@ -47,7 +92,10 @@ def _conv2d(X, K, padding, stride):
 
 
 def _conv2d_inputs(g):
-    p, s = torch.randint(0, 4, (2,), generator=g).tolist(), torch.randint(1, 4, (2,), generator=g).tolist()
+    p, s = (
+        torch.randint(0, 4, (2,), generator=g).tolist(),
+        torch.randint(1, 4, (2,), generator=g).tolist(),
+    )
     p[1], s[1] = (p[0] + 1) % 4, s[0] % 3 + 1  # the axes always differ
     return torch.randn(9, 12, generator=g), torch.randn(3, 4, generator=g), tuple(p), tuple(s)
 
@@ -56,52 +104,105 @@ def _one_sided(X, K, padding, stride):
     return _conv2d(F.pad(X, (padding[1], 0, padding[0], 0)), K, 0, stride)
 
 
-def _flipped(X, K, padding, stride): return _conv2d(X, K.flip(0, 1), padding, stride)
+def _flipped(X, K, padding, stride):
+    return _conv2d(X, K.flip(0, 1), padding, stride)
 
 
-exercise("02.4", Function(
-    _conv2d, _conv2d_inputs,
-    hints=["Pad first, then correlate, then keep every s-th row and column.", "F.pad(X, (left, right, top, bottom)); Y[::s_h, ::s_w]."],
-    mistakes={
-        "no stride": (lambda X, K, padding, stride: _conv2d(X, K, padding, 1), "the padding is right, but the stride is not used: keep every s-th row and column"),
-        "no padding": (lambda X, K, padding, stride: _conv2d(X, K, 0, stride), "the stride is right, but the padding is not used: put zeros around X first"),
-        "axes of pad": (lambda X, K, padding, stride: _conv2d(X, K, padding[::-1], stride),
-                        "the padding's axes are swapped: F.pad names the last axis first, (left, right, top, bottom)"),
-        "axes of stride": (lambda X, K, padding, stride: _conv2d(X, K, padding, stride[::-1]), "the stride's axes are swapped: (height, width)"),
-        "one side": (_one_sided, "you pad the top and the left only; padding counts each side"),
-        "flip": (_flipped, "you flip the kernel; this book, as PyTorch, correlates")}))
+exercise(
+    "02.4",
+    Function(
+        _conv2d,
+        _conv2d_inputs,
+        hints=[
+            "Pad first, then correlate, then keep every s-th row and column.",
+            "F.pad(X, (left, right, top, bottom)); Y[::s_h, ::s_w].",
+        ],
+        mistakes={
+            "no stride": (
+                lambda X, K, padding, stride: _conv2d(X, K, padding, 1),
+                "the padding is right, but the stride is not used: keep every s-th row and column",
+            ),
+            "no padding": (
+                lambda X, K, padding, stride: _conv2d(X, K, 0, stride),
+                "the stride is right, but the padding is not used: put zeros around X first",
+            ),
+            "axes of pad": (
+                lambda X, K, padding, stride: _conv2d(X, K, padding[::-1], stride),
+                (
+                    "the padding's axes are swapped: F.pad names the last axis first, (left, right,"
+                    " top, bottom)"
+                ),
+            ),
+            "axes of stride": (
+                lambda X, K, padding, stride: _conv2d(X, K, padding, stride[::-1]),
+                "the stride's axes are swapped: (height, width)",
+            ),
+            "one side": (_one_sided, "you pad the top and the left only; padding counts each side"),
+            "flip": (_flipped, "you flip the kernel; this book, as PyTorch, correlates"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #568b6f2c
-def _mirror(X, p): return F.pad(X[None], (p,) * 4, mode='reflect')[0]
+def _mirror(X, p):
+    return F.pad(X[None], (p,) * 4, mode='reflect')[0]
 
 
 def _padded_with(mode):
-    def mistake(X, p): return F.pad(X[None], (p,) * 4, mode=mode)[0]
+    def mistake(X, p):
+        return F.pad(X[None], (p,) * 4, mode=mode)[0]
+
     return mistake
 
 
 def _edge_repeated(X, p):
-    place = lambda n: torch.cat([torch.arange(p).flip(0), torch.arange(n), torch.arange(n - p, n).flip(0)])
+    def place(n):
+        return torch.cat([torch.arange(p).flip(0), torch.arange(n), torch.arange(n - p, n).flip(0)])
+
     return X[place(X.shape[0])][:, place(X.shape[1])]
 
 
 def _not_reversed(X, p):
-    place = lambda n: torch.cat([torch.arange(1, p + 1), torch.arange(n), torch.arange(n - 1 - p, n - 1)])
+    def place(n):
+        return torch.cat([torch.arange(1, p + 1), torch.arange(n), torch.arange(n - 1 - p, n - 1)])
+
     return X[place(X.shape[0])][:, place(X.shape[1])]
 
 
-def _rows_only(X, p): return F.pad(X[None], (0, 0, p, p), mode='reflect')[0]
+def _rows_only(X, p):
+    return F.pad(X[None], (0, 0, p, p), mode='reflect')[0]
 
 
-exercise("02.5", Function(
-    _mirror, lambda g: (torch.randn(6, 8, generator=g), int(torch.randint(2, 5, (1,), generator=g))),
-    hints=["Do the rows first: X[1:p + 1].flip(0) goes on top. What goes below?", "Below goes X[-p - 1:-1].flip(0). Then do the same to the columns of the result."],
-    mistakes={
-        "edge repeated": (_edge_repeated, "you repeat the edge pixel; it is the mirror itself, so the first padded row is row 1, not row 0"),
-        "not reversed": (_not_reversed, "right rows, but not mirrored: flip them"),
-        "replicate": (_padded_with('replicate'), "that repeats the edge pixel p times ('replicate'); a mirror shows what lies behind it"),
-        "circular": (_padded_with('circular'), "that takes the opposite side ('circular')"),
-        "rows only": (_rows_only, "the rows are right; the columns are missing")}))
+exercise(
+    "02.5",
+    Function(
+        _mirror,
+        lambda g: (torch.randn(6, 8, generator=g), int(torch.randint(2, 5, (1,), generator=g))),
+        hints=[
+            "Do the rows first: X[1:p + 1].flip(0) goes on top. What goes below?",
+            "Below goes X[-p - 1:-1].flip(0). Then do the same to the columns of the result.",
+        ],
+        mistakes={
+            "edge repeated": (
+                _edge_repeated,
+                (
+                    "you repeat the edge pixel; it is the mirror itself, so the first padded row is"
+                    " row 1, not row 0"
+                ),
+            ),
+            "not reversed": (_not_reversed, "right rows, but not mirrored: flip them"),
+            "replicate": (
+                _padded_with('replicate'),
+                (
+                    "that repeats the edge pixel p times ('replicate'); a mirror shows what lies"
+                    " behind it"
+                ),
+            ),
+            "circular": (_padded_with('circular'), "that takes the opposite side ('circular')"),
+            "rows only": (_rows_only, "the rows are right; the columns are missing"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #62f15d66
 def _spread(K, d):
@@ -118,43 +219,101 @@ def _spread_inputs(g):
 
 def _trailing(K, d):
     dense = K.new_zeros(d[0] * K.shape[0], d[1] * K.shape[1])
-    dense[::d[0], ::d[1]] = K
+    dense[:: d[0], :: d[1]] = K
     return dense
 
 
-exercise("02.6", Function(
-    _spread, _spread_inputs,
-    hints=["How large is the dense kernel? The span of each axis.", "Make zeros of that size and write K into every d-th cell: dense[::d_h, ::d_w] = K."],
-    mistakes={
-        "trailing zeros": (_trailing, "right pattern, but zeros trail behind the last weights: the size is d·(k − 1) + 1, not d·k"),
-        "repeated": (lambda K, d: K.repeat_interleave(d[0], 0).repeat_interleave(d[1], 1), "that repeats every weight; between the weights there are zeros"),
-        "axes": (lambda K, d: _spread(K, d[::-1]), "the axes are swapped: d is (height, width)"),
-        "as it was": (lambda K, d: K.clone(), "that is K as it was; put d − 1 zeros between neighbouring weights")}))
+exercise(
+    "02.6",
+    Function(
+        _spread,
+        _spread_inputs,
+        hints=[
+            "How large is the dense kernel? The span of each axis.",
+            "Make zeros of that size and write K into every d-th cell: dense[::d_h, ::d_w] = K.",
+        ],
+        mistakes={
+            "trailing zeros": (
+                _trailing,
+                (
+                    "right pattern, but zeros trail behind the last weights: the size is d·(k − 1)"
+                    " + 1, not d·k"
+                ),
+            ),
+            "repeated": (
+                lambda K, d: K.repeat_interleave(d[0], 0).repeat_interleave(d[1], 1),
+                "that repeats every weight; between the weights there are zeros",
+            ),
+            "axes": (
+                lambda K, d: _spread(K, d[::-1]),
+                "the axes are swapped: d is (height, width)",
+            ),
+            "as it was": (
+                lambda K, d: K.clone(),
+                "that is K as it was; put d − 1 zeros between neighbouring weights",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #abde025d
-exercise("02.7", Number(
-    14, unit="",
-    hints=["How wide is the pure island after one layer? After two?", "It is 28 − 2·L wide after L layers."],
-    wrong={28: "the dye comes from both sides: the island loses two columns a layer",
-           27: "the dye comes from both sides: the island loses two columns a layer",
-           13: "after 13 layers 2×2 outputs are still pure",
-           10: "after 10 layers an 8×8 island is left; go on",
-           15: "the island is 28 − 2·L wide: for which L is that zero?"}))
+exercise(
+    "02.7",
+    Number(
+        14,
+        unit="",
+        hints=[
+            "How wide is the pure island after one layer? After two?",
+            "It is 28 − 2·L wide after L layers.",
+        ],
+        wrong={
+            28: "the dye comes from both sides: the island loses two columns a layer",
+            27: "the dye comes from both sides: the island loses two columns a layer",
+            13: "after 13 layers 2×2 outputs are still pure",
+            10: "after 10 layers an 8×8 island is left; go on",
+            15: "the island is 28 − 2·L wide: for which L is that zero?",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #09040419
-exercise("02.8", Choice(
-    "b",
-    why={"a": "a 1×1 kernel sees one pixel at a time and averages nothing; an average would be grey, 0.5",
-         "c": "there is no padding here, and padding would be zeros, which are black",
-         "d": "the stride moves the window and never changes a value"},
-    because="The layer never looks at the black columns; move the stripes by one pixel and the map turns black.",
-    hints=["Which columns does the window stop at?"]))
+exercise(
+    "02.8",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "a 1×1 kernel sees one pixel at a time and averages nothing; an average would be"
+                " grey, 0.5"
+            ),
+            "c": "there is no padding here, and padding would be zeros, which are black",
+            "d": "the stride moves the window and never changes a value",
+        },
+        because=(
+            "The layer never looks at the black columns; move the stripes by one pixel and the map"
+            " turns black."
+        ),
+        hints=["Which columns does the window stop at?"],
+    ),
+)
 
 # %% ../../nbs/exercises/ch02.ipynb #2b1e97c3
-exercise("02.9", Choice(
-    "c",
-    why={"a": "then it would not depend on 224 or 225",
-         "b": "PyTorch pads both sides, but not all of the padding has to be read",
-         "d": "the size enters the count through (n + 2p − k) // s only; 15·15 plays no part (227 does as well)"},
-    because="Zeros that are met on two sides only pull at the weights of those two sides.",
-    hints=["List windows(8, 3, s=2, p=1) and windows(9, 3, s=2, p=1).", "Which of the two reads the padding on the right?"]))
+exercise(
+    "02.9",
+    Choice(
+        "c",
+        why={
+            "a": "then it would not depend on 224 or 225",
+            "b": "PyTorch pads both sides, but not all of the padding has to be read",
+            "d": (
+                "the size enters the count through (n + 2p − k) // s only; 15·15 plays no part (227"
+                " does as well)"
+            ),
+        },
+        because="Zeros that are met on two sides only pull at the weights of those two sides.",
+        hints=[
+            "List windows(8, 3, s=2, p=1) and windows(9, 3, s=2, p=1).",
+            "Which of the two reads the padding on the right?",
+        ],
+    ),
+)

@@ -13,42 +13,103 @@ from ..check import Choice, Function, Number, Shape, exercise
 from ..pooling import pool2d
 
 # %% ../../nbs/exercises/ch04.ipynb #3c9c540d
-exercise("04.1", Shape((8, 6, 8, 6), axes=("batch", "channels", "height", "width"),
-    hints=["No stride is given, so the step is the window: 2 down, 3 to the right.",
-           "Rows: (15 + 2·1 − 2) / 2, rounded down, plus 1. Columns: (20 − 3) / 3, rounded down, plus 1."],
-    wrong={(8, 6, 16, 18): "that is stride 1; without a stride the step is as large as the window",
-           (8, 6, 7, 6): "that forgets the padding: a row is added above and one below",
-           (8, 6, 8, 7): "that rounds up: the columns left over are dropped",
-           (8, 6, 9, 7): "that rounds up: what is left over is dropped",
-           (8, 1, 8, 6): "pooling keeps the channels apart: 6 go in, 6 come out"}))
+exercise(
+    "04.1",
+    Shape(
+        (8, 6, 8, 6),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            "No stride is given, so the step is the window: 2 down, 3 to the right.",
+            (
+                "Rows: (15 + 2·1 − 2) / 2, rounded down, plus 1. Columns: (20 − 3) / 3, rounded"
+                " down, plus 1."
+            ),
+        ],
+        wrong={
+            (8, 6, 16, 18): "that is stride 1; without a stride the step is as large as the window",
+            (8, 6, 7, 6): "that forgets the padding: a row is added above and one below",
+            (8, 6, 8, 7): "that rounds up: the columns left over are dropped",
+            (8, 6, 9, 7): "that rounds up: what is left over is dropped",
+            (8, 1, 8, 6): "pooling keeps the channels apart: 6 go in, 6 come out",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #e9ae7760
-exercise("04.2", Number(2.5, tol=0.001,
-    hints=["Draw the frame of zeros around the picture. The window of Y[0, 1] covers the row of zeros on top and row 0, and columns 1 and 2.",
-           "It holds 0, 0, 4 and 6, and all four count."],
-    wrong={5: "that divides by two; the two zeros of the padding count as values",
-           6: "that is the maximum; the average is asked",
-           1.5: "that is stride 1; without a stride the step is as large as the window",
-           0.5: "that is Y[0, 0]; the second index is the column",
-           2.75: "that is Y[1, 0]; the first index is the row",
-           4.75: "that is the average without padding; with padding 1 the first window starts one row above and one column left of the picture"}))
+exercise(
+    "04.2",
+    Number(
+        2.5,
+        tol=0.001,
+        hints=[
+            (
+                "Draw the frame of zeros around the picture. The window of Y[0, 1] covers the row"
+                " of zeros on top and row 0, and columns 1 and 2."
+            ),
+            "It holds 0, 0, 4 and 6, and all four count.",
+        ],
+        wrong={
+            5: "that divides by two; the two zeros of the padding count as values",
+            6: "that is the maximum; the average is asked",
+            1.5: "that is stride 1; without a stride the step is as large as the window",
+            0.5: "that is Y[0, 0]; the second index is the column",
+            2.75: "that is Y[1, 0]; the first index is the row",
+            4.75: (
+                "that is the average without padding; with padding 1 the first window starts one"
+                " row above and one column left of the picture"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #45f6b070
 def _picture(g):
     "A lopsided picture, negative and positive, and a lopsided window"
-    H, W, h, w = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((6, 9), (9, 13), (2, 4), (3, 5)))
+    H, W, h, w = (
+        torch.randint(lo, hi, (), generator=g).item()
+        for lo, hi in ((6, 9), (9, 13), (2, 4), (3, 5))
+    )
     return torch.randn(H, W, generator=g), (h, w)
 
-def min_pool(X, pool_size): return -pool2d(-X, pool_size)
-def _one_minus(X, pool_size): return pool2d(-X, pool_size)
-def _other_minus(X, pool_size): return -pool2d(X, pool_size)
-def _plain_max(X, pool_size): return pool2d(X, pool_size)
 
-exercise("04.3", Function(min_pool, _picture,
-    hints=["The smallest of some numbers is the largest of … what?", "Turn the picture's signs around before, and the result's after."],
-    mistakes={"one minus": (_one_minus, "these are the right values with the wrong sign: turn the result around as well"),
-              "after only": (_other_minus, "you turned the sign of the maximum; turn the picture's sign before pooling too"),
-              "max": (_plain_max, "that is the maximum of each window; the minimum is asked")}))
+def min_pool(X, pool_size):
+    return -pool2d(-X, pool_size)
+
+
+def _one_minus(X, pool_size):
+    return pool2d(-X, pool_size)
+
+
+def _other_minus(X, pool_size):
+    return -pool2d(X, pool_size)
+
+
+def _plain_max(X, pool_size):
+    return pool2d(X, pool_size)
+
+
+exercise(
+    "04.3",
+    Function(
+        min_pool,
+        _picture,
+        hints=[
+            "The smallest of some numbers is the largest of … what?",
+            "Turn the picture's signs around before, and the result's after.",
+        ],
+        mistakes={
+            "one minus": (
+                _one_minus,
+                "these are the right values with the wrong sign: turn the result around as well",
+            ),
+            "after only": (
+                _other_minus,
+                "you turned the sign of the maximum; turn the picture's sign before pooling too",
+            ),
+            "max": (_plain_max, "that is the maximum of each window; the minimum is asked"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #6b6574c5
 def _pair(g):
@@ -56,59 +117,179 @@ def _pair(g):
     H, W = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 5), (5, 8)))
     return torch.randn(H, W, generator=g), torch.randn(H, W, generator=g)
 
-def relu_max(a, b): return b + F.relu(a - b)
-def _relu_of_each(a, b): return torch.maximum(F.relu(a), F.relu(b))
-def _only_difference(a, b): return F.relu(a - b)
-def _wrong_side(a, b): return a + F.relu(a - b)
-def _minimum(a, b): return b - F.relu(b - a)
 
-exercise("04.4", Function(relu_max, _pair,
-    hints=["By how much must b grow to become the larger of the two? Only if a is larger, and then by a − b.", "max(a, b) = b + something that is 0 when b is larger."],
-    mistakes={"difference": (_only_difference, "that is how far a is above b; add it to b"),
-              "wrong side": (_wrong_side, "where a is larger you add the lead of a to a itself; add it to b"),
-              "clipped": (_relu_of_each, "right where a maximum is positive; negative maxima became 0"),
-              "minimum": (_minimum, "that is the smaller of the two")}))
+def relu_max(a, b):
+    return b + F.relu(a - b)
+
+
+def _relu_of_each(a, b):
+    return torch.maximum(F.relu(a), F.relu(b))
+
+
+def _only_difference(a, b):
+    return F.relu(a - b)
+
+
+def _wrong_side(a, b):
+    return a + F.relu(a - b)
+
+
+def _minimum(a, b):
+    return b - F.relu(b - a)
+
+
+exercise(
+    "04.4",
+    Function(
+        relu_max,
+        _pair,
+        hints=[
+            (
+                "By how much must b grow to become the larger of the two? Only if a is larger, and"
+                " then by a − b."
+            ),
+            "max(a, b) = b + something that is 0 when b is larger.",
+        ],
+        mistakes={
+            "difference": (_only_difference, "that is how far a is above b; add it to b"),
+            "wrong side": (
+                _wrong_side,
+                "where a is larger you add the lead of a to a itself; add it to b",
+            ),
+            "clipped": (
+                _relu_of_each,
+                "right where a maximum is positive; negative maxima became 0",
+            ),
+            "minimum": (_minimum, "that is the smaller of the two"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #523845ff
 def _padded(g):
     "A batch with channels, a window of 3 or 4, a padding of 1"
-    H, W, k = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((5, 8), (8, 12), (3, 5)))
+    H, W, k = (
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((5, 8), (8, 12), (3, 5))
+    )
     return torch.randn(2, 3, H, W, generator=g) + 2, k
 
-def real_average(X, k): return pool2d(X, k, 'avg', padding=1) / pool2d(torch.ones_like(X), k, 'avg', padding=1)
-def _zeros_counted(X, k): return pool2d(X, k, 'avg', padding=1)
-def _no_padding(X, k): return pool2d(X, k, 'avg')
-def _count_only(X, k): return pool2d(torch.ones_like(X), k, 'avg', padding=1)
-def _times(X, k): return _zeros_counted(X, k) * _count_only(X, k)
 
-exercise("04.5", Function(real_average, _padded,
-    hints=["Pool a picture of ones the same way. What does each value tell you?", "It is the part of the window that is real. Divide by it."],
-    mistakes={"zeros": (_zeros_counted, "the border is too small: the zeros were counted; divide by the part of each window that is real"),
-              "no padding": (_no_padding, "that leaves the padding out; pad by 1, but do not count the zeros"),
-              "ones": (_count_only, "that is the part of each window that is real; divide the average by it"),
-              "times": (_times, "you multiplied by the real part of each window; divide by it")}))
+def real_average(X, k):
+    return pool2d(X, k, 'avg', padding=1) / pool2d(torch.ones_like(X), k, 'avg', padding=1)
+
+
+def _zeros_counted(X, k):
+    return pool2d(X, k, 'avg', padding=1)
+
+
+def _no_padding(X, k):
+    return pool2d(X, k, 'avg')
+
+
+def _count_only(X, k):
+    return pool2d(torch.ones_like(X), k, 'avg', padding=1)
+
+
+def _times(X, k):
+    return _zeros_counted(X, k) * _count_only(X, k)
+
+
+exercise(
+    "04.5",
+    Function(
+        real_average,
+        _padded,
+        hints=[
+            "Pool a picture of ones the same way. What does each value tell you?",
+            "It is the part of the window that is real. Divide by it.",
+        ],
+        mistakes={
+            "zeros": (
+                _zeros_counted,
+                (
+                    "the border is too small: the zeros were counted; divide by the part of each"
+                    " window that is real"
+                ),
+            ),
+            "no padding": (
+                _no_padding,
+                "that leaves the padding out; pad by 1, but do not count the zeros",
+            ),
+            "ones": (
+                _count_only,
+                "that is the part of each window that is real; divide the average by it",
+            ),
+            "times": (_times, "you multiplied by the real part of each window; divide by it"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #a0c99289
-exercise("04.6", Number(44_160, unit="parameters",
-    hints=["The flattened head has 64 · 10 · 7 inputs, the other one 64. Both have 10 outputs, with a bias each.",
-           "(4,480 · 10 + 10) − (64 · 10 + 10)"],
-    wrong={44_810: "that is the flattened head alone; subtract what the other head has",
-           44_800: "those are the weights of the flattened head alone; subtract what the other head has",
-           650: "that is what is left: the head after the average. How many are saved?",
-           44_150: "the 10 biases stand in both heads, so they cancel"}))
+exercise(
+    "04.6",
+    Number(
+        44_160,
+        unit="parameters",
+        hints=[
+            (
+                "The flattened head has 64 · 10 · 7 inputs, the other one 64. Both have 10 outputs,"
+                " with a bias each."
+            ),
+            "(4,480 · 10 + 10) − (64 · 10 + 10)",
+        ],
+        wrong={
+            44_810: "that is the flattened head alone; subtract what the other head has",
+            44_800: (
+                "those are the weights of the flattened head alone; subtract what the other"
+                " head has"
+            ),
+            650: "that is what is left: the head after the average. How many are saved?",
+            44_150: "the 10 biases stand in both heads, so they cancel",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #23c3d99f
-exercise("04.7", Choice("c",
-    why={"a": "the margin is 12 pixels, so nothing is lost; and what is lost at 2 pixels could not come back at 4",
-         "b": "if all features only moved along, the average over the map would not change at all, at 2 pixels no more than at 4",
-         "d": "then it would go on getting worse, and the average would have to know where the middle is; at 4 pixels the answers are back"},
-    because="A shift by 4 moves each feature by exactly one cell, which the average does not see; after a shift by 2 the kept positions are other ones.",
-    hints=["What is the stride of the whole network, from the input to the last map?"]))
+exercise(
+    "04.7",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "the margin is 12 pixels, so nothing is lost; and what is lost at 2 pixels could"
+                " not come back at 4"
+            ),
+            "b": (
+                "if all features only moved along, the average over the map would not change at"
+                " all, at 2 pixels no more than at 4"
+            ),
+            "d": (
+                "then it would go on getting worse, and the average would have to know where the"
+                " middle is; at 4 pixels the answers are back"
+            ),
+        },
+        because=(
+            "A shift by 4 moves each feature by exactly one cell, which the average does not see;"
+            " after a shift by 2 the kept positions are other ones."
+        ),
+        hints=["What is the stride of the whole network, from the input to the last map?"],
+    ),
+)
 
 # %% ../../nbs/exercises/ch04.ipynb #1e642570
-exercise("04.8", Choice("b",
-    why={"a": "the strided network shrinks its maps by as much, and falls faster",
-         "c": "the strided network has small maps and falls as fast as the one with large maps",
-         "d": "look at 4 pixels: it has lost a large part of its accuracy"},
-    because="Stride, maximum and average shrink alike and have the same weights. Only the number that stands for a window is another one, and their curves differ.",
-    hints=["Compare two networks that differ in one thing only."]))
+exercise(
+    "04.8",
+    Choice(
+        "b",
+        why={
+            "a": "the strided network shrinks its maps by as much, and falls faster",
+            "c": "the strided network has small maps and falls as fast as the one with large maps",
+            "d": "look at 4 pixels: it has lost a large part of its accuracy",
+        },
+        because=(
+            "Stride, maximum and average shrink alike and have the same weights. Only the number"
+            " that stands for a window is another one, and their curves differ."
+        ),
+        hints=["Compare two networks that differ in one thing only."],
+    ),
+)

@@ -12,43 +12,97 @@ from torch.nn import functional as F
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch05.ipynb #671dd868
-exercise("05.1", Shape((3, 16, 8, 5), axes=("batch", "channels", "height", "width"),
-    hints=["Do the height and the width one after the other; only the first convolution has padding.",
-           "Padding 2 keeps the size, pooling halves it, 5×5 without padding takes 4 away, pooling halves again."],
-    wrong={(3, 16, 7, 4): "that leaves out the padding of the first convolution: with it, 40 stays 40",
-           (3, 16, 5, 8): "the last two axes are swapped: height comes before width",
-           (3, 6, 20, 14): "that is after the first block; a second one follows",
-           (3, 16, 16, 10): "that is before the second pooling",
-           (3, 16, 10, 7): "the second convolution has no padding: it takes 4 pixels away"}))
+exercise(
+    "05.1",
+    Shape(
+        (3, 16, 8, 5),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            (
+                "Do the height and the width one after the other; only the first convolution has"
+                " padding."
+            ),
+            (
+                "Padding 2 keeps the size, pooling halves it, 5×5 without padding takes 4 away,"
+                " pooling halves again."
+            ),
+        ],
+        wrong={
+            (3, 16, 7, 4): (
+                "that leaves out the padding of the first convolution: with it, 40 stays 40"
+            ),
+            (3, 16, 5, 8): "the last two axes are swapped: height comes before width",
+            (3, 6, 20, 14): "that is after the first block; a second one follows",
+            (3, 16, 16, 10): "that is before the second pooling",
+            (3, 16, 10, 7): "the second convolution has no padding: it takes 4 pixels away",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #be83bcff
-exercise("05.2", Number(69_656, unit="parameters",
-    hints=["Two of the five layers change: the one that reads the picture and the one that gives the logits.",
-           "6 · (3 · 25 + 1) and (84 + 1) · 100, and the other three as they were."],
-    wrong={69_356: "the first kernels have a slice for each of the 3 input channels",
-           62_006: "the last layer now has 100 outputs, each with 84 weights and a bias",
-           69_566: "the last layer has a bias for each of its 100 outputs",
-           69_668: "there is one bias a kernel, not one for each input channel: 6 · (3 · 25 + 1)",
-           61_706: "that is for one channel and ten classes"}))
+exercise(
+    "05.2",
+    Number(
+        69_656,
+        unit="parameters",
+        hints=[
+            (
+                "Two of the five layers change: the one that reads the picture and the one that"
+                " gives the logits."
+            ),
+            "6 · (3 · 25 + 1) and (84 + 1) · 100, and the other three as they were.",
+        ],
+        wrong={
+            69_356: "the first kernels have a slice for each of the 3 input channels",
+            62_006: "the last layer now has 100 outputs, each with 84 weights and a bias",
+            69_566: "the last layer has a bias for each of its 100 outputs",
+            69_668: "there is one bias a kernel, not one for each input channel: 6 · (3 · 25 + 1)",
+            61_706: "that is for one channel and ten classes",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #4d3d9013
-exercise("05.3", Number(470_400, unit="MACs",
-    hints=["How large is its output now? Count the outputs, and the multiplications for each.",
-           "14 + 2·2 − 5 + 1 = 14; each output reads 6 · 5 · 5 numbers."],
-    wrong={240_000: "that is without padding, 10×10 stops; with padding 2 there are 14×14",
-           78_400: "each output reads all 6 maps: 6 · 5 · 5 numbers, not 5 · 5",
-           29_400: "that is one map; there are 16",
-           117_600: "that is the first convolution"}))
+exercise(
+    "05.3",
+    Number(
+        470_400,
+        unit="MACs",
+        hints=[
+            "How large is its output now? Count the outputs, and the multiplications for each.",
+            "14 + 2·2 − 5 + 1 = 14; each output reads 6 · 5 · 5 numbers.",
+        ],
+        wrong={
+            240_000: "that is without padding, 10×10 stops; with padding 2 there are 14×14",
+            78_400: "each output reads all 6 maps: 6 · 5 · 5 numbers, not 5 · 5",
+            29_400: "that is one map; there are 16",
+            117_600: "that is the first convolution",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #fd78fd0f
-exercise("05.4", Number(1.386, tol=0.006,
-    hints=["Which probability does the softmax give to each class?",
-           "The cross-entropy is the negative natural logarithm of the right class's probability, 1/4."],
-    wrong={2.0: "that is the logarithm to base 2; F.cross_entropy takes the natural one",
-           0.602: "that is the logarithm to base 10; F.cross_entropy takes the natural one",
-           0.25: "that is the probability; the loss is its negative logarithm",
-           0.75: "that is how often it is wrong when it guesses; the loss is a negative logarithm",
-           2.303: "that is for ten classes"}))
+exercise(
+    "05.4",
+    Number(
+        1.386,
+        tol=0.006,
+        hints=[
+            "Which probability does the softmax give to each class?",
+            (
+                "The cross-entropy is the negative natural logarithm of the right class's"
+                " probability, 1/4."
+            ),
+        ],
+        wrong={
+            2.0: "that is the logarithm to base 2; F.cross_entropy takes the natural one",
+            0.602: "that is the logarithm to base 10; F.cross_entropy takes the natural one",
+            0.25: "that is the probability; the loss is its negative logarithm",
+            0.75: "that is how often it is wrong when it guesses; the loss is a negative logarithm",
+            2.303: "that is for ten classes",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #548e41ff
 def features(X, K1, b1, K2, b2):
@@ -60,7 +114,10 @@ def features(X, K1, b1, K2, b2):
 def _weights(g):
     "Two lopsided pictures, and kernels with other numbers of channels than LeNet's"
     H, W = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((16, 20), (22, 27)))
-    r = lambda *shape: torch.randn(*shape, generator=g)
+
+    def r(*shape):
+        return torch.randn(*shape, generator=g)
+
     return r(2, 1, H, W), r(3, 1, 5, 5), r(3), r(4, 3, 5, 5), r(4)
 
 
@@ -69,84 +126,208 @@ def _blocks(X, K1, b1, K2, b2, f=torch.sigmoid, pool=F.avg_pool2d, p1=2, p2=0):
     return pool(f(F.conv2d(X, K2, b2, padding=p2)), 2)
 
 
-def _no_padding(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, p1=0).flatten(1)
+def _no_padding(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2, p1=0).flatten(1)
 
 
-def _twice_padding(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, p2=2).flatten(1)
+def _twice_padding(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2, p2=2).flatten(1)
 
 
-def _maximum(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, pool=F.max_pool2d).flatten(1)
+def _maximum(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2, pool=F.max_pool2d).flatten(1)
 
 
-def _relu(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, f=torch.relu).flatten(1)
+def _relu(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2, f=torch.relu).flatten(1)
 
 
-def _linear(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2, f=lambda X: X).flatten(1)
+def _linear(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2, f=lambda X: X).flatten(1)
 
 
-def _maps(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2)
+def _maps(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2)
 
 
-def _all_flat(X, K1, b1, K2, b2): return _blocks(X, K1, b1, K2, b2).flatten()
+def _all_flat(X, K1, b1, K2, b2):
+    return _blocks(X, K1, b1, K2, b2).flatten()
 
 
-def _no_bias(X, K1, b1, K2, b2): return _blocks(X, K1, None, K2, None).flatten(1)
+def _no_bias(X, K1, b1, K2, b2):
+    return _blocks(X, K1, None, K2, None).flatten(1)
 
 # %% ../../nbs/exercises/ch05.ipynb #acd48c3f
-exercise("05.5", Function(features, _weights,
-    hints=["Two blocks of three steps: convolution, sigmoid, pooling. Only the first convolution has padding, 2.",
-           "The first block is F.avg_pool2d(torch.sigmoid(F.conv2d(X, K1, b1, padding=2)), 2). End with flatten(1)."],
-    mistakes={"no padding": (_no_padding, "the first convolution has two pixels of padding"),
-              "padding twice": (_twice_padding, "the second convolution has no padding"),
-              "max": (_maximum, "that takes the maximum; this LeNet averages"),
-              "relu": (_relu, "that is with ReLU; this LeNet has sigmoids"),
-              "no activation": (_linear, "the sigmoid is missing after each convolution"),
-              "no flatten": (_maps, "the maps are right; flatten them to one row for each picture, flatten(1)"),
-              "all flat": (_all_flat, "you flattened the batch as well; flatten(1) leaves the first axis alone"),
-              "no bias": (_no_bias, "b1 and b2 are not used")}))
+exercise(
+    "05.5",
+    Function(
+        features,
+        _weights,
+        hints=[
+            (
+                "Two blocks of three steps: convolution, sigmoid, pooling. Only the first"
+                " convolution has padding, 2."
+            ),
+            (
+                "The first block is F.avg_pool2d(torch.sigmoid(F.conv2d(X, K1, b1, padding=2)), 2)."
+                " End with flatten(1)."
+            ),
+        ],
+        mistakes={
+            "no padding": (_no_padding, "the first convolution has two pixels of padding"),
+            "padding twice": (_twice_padding, "the second convolution has no padding"),
+            "max": (_maximum, "that takes the maximum; this LeNet averages"),
+            "relu": (_relu, "that is with ReLU; this LeNet has sigmoids"),
+            "no activation": (_linear, "the sigmoid is missing after each convolution"),
+            "no flatten": (
+                _maps,
+                "the maps are right; flatten them to one row for each picture, flatten(1)",
+            ),
+            "all flat": (
+                _all_flat,
+                "you flattened the batch as well; flatten(1) leaves the first axis alone",
+            ),
+            "no bias": (_no_bias, "b1 and b2 are not used"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #ea71dfc4
-def precision(M): return M.diagonal() / M.sum(0)
+def precision(M):
+    return M.diagonal() / M.sum(0)
+
 
 def _counts(g):
     n = torch.randint(3, 7, (), generator=g).item()
-    return torch.randint(1, 30, (n, n), generator=g) + torch.diag(torch.randint(20, 90, (n,), generator=g)),
+    return (
+        torch.randint(1, 30, (n, n), generator=g)
+        + torch.diag(torch.randint(20, 90, (n,), generator=g)),
+    )
 
-def _recall(M): return M.diagonal() / M.sum(1)
-def _accuracy(M): return M.diagonal().sum() / M.sum()
-def _share_of_all(M): return M.diagonal() / M.sum()
-def _wrong_share(M): return 1 - M.diagonal() / M.sum(0)
 
-exercise("05.6", Function(precision, _counts,
-    hints=["Where in the matrix are all pictures that were called class j?",
-           "In column j. M.sum(0) sums over the rows, and gives one number a column."],
-    mistakes={"recall": (_recall, "that divides by the rows, the pictures that are of the class: the recall; divide by those that are called so"),
-              "accuracy": (_accuracy, "that is one number for all classes, the accuracy; one share a class is asked"),
-              "of all": (_share_of_all, "you divide by all pictures; divide by those that are called so, one number a class"),
-              "errors": (_wrong_share, "that is the share of wrong ones; the right ones are asked")}))
+def _recall(M):
+    return M.diagonal() / M.sum(1)
+
+
+def _accuracy(M):
+    return M.diagonal().sum() / M.sum()
+
+
+def _share_of_all(M):
+    return M.diagonal() / M.sum()
+
+
+def _wrong_share(M):
+    return 1 - M.diagonal() / M.sum(0)
+
+
+exercise(
+    "05.6",
+    Function(
+        precision,
+        _counts,
+        hints=[
+            "Where in the matrix are all pictures that were called class j?",
+            "In column j. M.sum(0) sums over the rows, and gives one number a column.",
+        ],
+        mistakes={
+            "recall": (
+                _recall,
+                (
+                    "that divides by the rows, the pictures that are of the class: the recall;"
+                    " divide by those that are called so"
+                ),
+            ),
+            "accuracy": (
+                _accuracy,
+                "that is one number for all classes, the accuracy; one share a class is asked",
+            ),
+            "of all": (
+                _share_of_all,
+                (
+                    "you divide by all pictures; divide by those that are called so, one number a"
+                    " class"
+                ),
+            ),
+            "errors": (_wrong_share, "that is the share of wrong ones; the right ones are asked"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #632b18c5
-exercise("05.7", Number(2742, unit="parameters",
-    hints=["Averaging a map has no parameters. How many numbers arrive at the linear layer?",
-           "156 + 2,416 for the convolutions; then 16 numbers to 10 logits, with biases."],
-    wrong={6582: "that keeps all 400 features; after averaging each map there are 16 numbers",
-           2732: "the linear layer has a bias for each logit",
-           170: "that is the new head alone; the convolutions stay",
-           2572: "that is the convolutions alone; the new head has parameters too"}))
+exercise(
+    "05.7",
+    Number(
+        2742,
+        unit="parameters",
+        hints=[
+            "Averaging a map has no parameters. How many numbers arrive at the linear layer?",
+            "156 + 2,416 for the convolutions; then 16 numbers to 10 logits, with biases.",
+        ],
+        wrong={
+            6582: "that keeps all 400 features; after averaging each map there are 16 numbers",
+            2732: "the linear layer has a bias for each logit",
+            170: "that is the new head alone; the convolutions stay",
+            2572: "that is the convolutions alone; the new head has parameters too",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #b8cc5e33
-exercise("05.8", Choice("c",
-    why={"a": "the chapter counted them: at the start practically no sigmoid is flat, they sit where they are steepest",
-         "b": "the differences between the logits grow from the first step on, while the loss does not show it; and 0.9 is a very large rate",
-         "d": "the same network, with the same parameters, leaves the plateau later; and with tanh, with ReLU or from the rewritten start it learns at once"},
-    because="Each sigmoid multiplies the differences by a quarter at most, forwards and backwards, and the differences must grow back step by step.",
-    hints=["Cross out what a measurement contradicts: the slopes, the growing differences, the other activations."]))
+exercise(
+    "05.8",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "the chapter counted them: at the start practically no sigmoid is flat, they sit"
+                " where they are steepest"
+            ),
+            "b": (
+                "the differences between the logits grow from the first step on, while the loss"
+                " does not show it; and 0.9 is a very large rate"
+            ),
+            "d": (
+                "the same network, with the same parameters, leaves the plateau later; and with"
+                " tanh, with ReLU or from the rewritten start it learns at once"
+            ),
+        },
+        because=(
+            "Each sigmoid multiplies the differences by a quarter at most, forwards and backwards,"
+            " and the differences must grow back step by step."
+        ),
+        hints=[
+            "Cross out what a measurement contradicts: the slopes, the growing differences, the"
+            " other activations."
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch05.ipynb #4ac7cf0b
-exercise("05.9", Choice("b",
-    why={"a": "run it and see: the sigmoid network does leave the plateau with Adam; a tiny gradient is not a zero gradient",
-         "c": "1e-3 is far below 0.4; what counts is what each optimiser multiplies the rate with",
-         "d": "run it and see: the loss falls"},
-    because="Adam's step is about the learning rate in each weight, whatever the scale of its gradient, so the first layers move from the start.",
-    hints=["By what does Adam divide a weight's step? What does this do to a weight whose gradients are all tiny?",
-           "Print the batch losses of the first hundred steps for both optimisers."]))
+exercise(
+    "05.9",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "run it and see: the sigmoid network does leave the plateau with Adam; a tiny"
+                " gradient is not a zero gradient"
+            ),
+            "c": (
+                "1e-3 is far below 0.4; what counts is what each optimiser multiplies the rate with"
+            ),
+            "d": "run it and see: the loss falls",
+        },
+        because=(
+            "Adam's step is about the learning rate in each weight, whatever the scale of its"
+            " gradient, so the first layers move from the start."
+        ),
+        hints=[
+            (
+                "By what does Adam divide a weight's step? What does this do to a weight whose"
+                " gradients are all tiny?"
+            ),
+            "Print the batch losses of the first hundred steps for both optimisers.",
+        ],
+    ),
+)

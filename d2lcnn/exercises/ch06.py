@@ -11,106 +11,290 @@ import torch
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch06.ipynb #67935024
-exercise("06.1", Shape((4, 256, 2, 3), axes=("batch", "channels", "height", "width"),
-    hints=["Only four layers change the size: the first convolution and the three poolings. Do the height and the width one after the other.",
-           "Height: (128 + 2 − 11) / 4 = 29.75, so 30 stops; then 14, 6, 2."],
-    wrong={(4, 256, 3, 2): "the last two axes are swapped: height comes before width",
-           (4, 256, 6, 8): "that is before the last pooling",
-           (4, 256, 3, 4): "the poolings have windows of 3×3: (30 − 3) / 2, rounded down, plus 1 is 14, and so on",
-           (3, 256, 2, 3): "the batch holds 4 pictures; 3 is their number of channels",
-           (4, 96, 2, 3): "96 are the maps of the first convolution; the last one makes 256"}))
+exercise(
+    "06.1",
+    Shape(
+        (4, 256, 2, 3),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            (
+                "Only four layers change the size: the first convolution and the three poolings. Do"
+                " the height and the width one after the other."
+            ),
+            "Height: (128 + 2 − 11) / 4 = 29.75, so 30 stops; then 14, 6, 2.",
+        ],
+        wrong={
+            (4, 256, 3, 2): "the last two axes are swapped: height comes before width",
+            (4, 256, 6, 8): "that is before the last pooling",
+            (4, 256, 3, 4): (
+                "the poolings have windows of 3×3: (30 − 3) / 2, rounded down, plus 1 is 14, and"
+                " so on"
+            ),
+            (3, 256, 2, 3): "the batch holds 4 pictures; 3 is their number of channels",
+            (4, 96, 2, 3): "96 are the maps of the first convolution; the last one makes 256",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #4016cb0e
-exercise("06.2", Number(50_844_008, unit="parameters",
-    hints=["Two of the eight layers change: the one that reads the picture and the one that gives the logits.",
-           "96 · (3 · 121 + 1) in place of 96 · 122, and 4097 · 1000 in place of 4097 · 10."],
-    wrong={50_820_776: "that is with one input channel; the first kernels have a slice for each of the 3 channels",
-           46_787_978: "that is with ten classes; the last layer now has 1,000 outputs",
-           50_843_018: "the last layer has a bias for each of its 1,000 outputs",
-           46_764_746: "that is for one channel and ten classes",
-           60_965_224: "that is the paper's network, with two groups and 6×6 maps at the end"}))
+exercise(
+    "06.2",
+    Number(
+        50_844_008,
+        unit="parameters",
+        hints=[
+            (
+                "Two of the eight layers change: the one that reads the picture and the one that"
+                " gives the logits."
+            ),
+            "96 · (3 · 121 + 1) in place of 96 · 122, and 4097 · 1000 in place of 4097 · 10.",
+        ],
+        wrong={
+            50_820_776: (
+                "that is with one input channel; the first kernels have a slice for each of the 3"
+                " channels"
+            ),
+            46_787_978: "that is with ten classes; the last layer now has 1,000 outputs",
+            50_843_018: "the last layer has a bias for each of its 1,000 outputs",
+            46_764_746: "that is for one channel and ten classes",
+            60_965_224: "that is the paper's network, with two groups and 6×6 maps at the end",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #7d7ed049
-exercise("06.3", Number(21_598_922, unit="parameters",
-    hints=["The convolutions do not change. How large are the last maps?",
-           "96 → 22 → 10 → 4 → 1, so 256 features arrive at the first fully connected layer in place of 6,400."],
-    wrong={46_764_746: "that is for 224 pixels; fewer features arrive at the first fully connected layer",
-           20_546_250: "the first fully connected layer is still there: (256 + 1) · 4096",
-           24_744_650: "the last maps are smaller than 2×2: 96 → 22 → 10 → 4 → 1",
-           25_165_824: "that is how many fewer there are"}))
+exercise(
+    "06.3",
+    Number(
+        21_598_922,
+        unit="parameters",
+        hints=[
+            "The convolutions do not change. How large are the last maps?",
+            (
+                "96 → 22 → 10 → 4 → 1, so 256 features arrive at the first fully connected layer in"
+                " place of 6,400."
+            ),
+        ],
+        wrong={
+            46_764_746: (
+                "that is for 224 pixels; fewer features arrive at the first fully connected layer"
+            ),
+            20_546_250: "the first fully connected layer is still there: (256 + 1) · 4096",
+            24_744_650: "the last maps are smaller than 2×2: 96 → 22 → 10 → 4 → 1",
+            25_165_824: "that is how many fewer there are",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #000e9db8
-exercise("06.4", Number(582_844_416, unit="MACs",
-    hints=["With stride 1 and padding 5 the maps are as large as the picture.",
-           "Each of 96 · 224 · 224 outputs needs 11 · 11 multiply-accumulates."],
-    wrong={33_872_256: "that is with stride 4: 54×54 stops",
-           531_966_336: "that is without padding; 5 pixels on each side make up for the window: 224 + 10 − 11 + 1",
-           6_071_296: "that is one map; there are 96",
-           4_816_896: "that is the number of outputs; each needs 11 · 11 multiply-accumulates"}))
+exercise(
+    "06.4",
+    Number(
+        582_844_416,
+        unit="MACs",
+        hints=[
+            "With stride 1 and padding 5 the maps are as large as the picture.",
+            "Each of 96 · 224 · 224 outputs needs 11 · 11 multiply-accumulates.",
+        ],
+        wrong={
+            33_872_256: "that is with stride 4: 54×54 stops",
+            531_966_336: (
+                "that is without padding; 5 pixels on each side make up for the window: 224 + 10 −"
+                " 11 + 1"
+            ),
+            6_071_296: "that is one map; there are 96",
+            4_816_896: "that is the number of outputs; each needs 11 · 11 multiply-accumulates",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #b62e9226
-exercise("06.5", Number(6, tol=0.01,
-    hints=["Which two values does a 3 become, and how often each?",
-           "0 in four of five cases, 15 in one of five. The mean is 3; now the mean of the squares."],
-    wrong={36: "that is the variance; the standard deviation is its square root",
-           3: "that is the mean, and it would be the standard deviation for p = 0.5",
-           15: "that is the value of those that survive",
-           1.2: "those that survive are divided by 1 − p = 0.2",
-           6.708: "that is the root of the mean square; subtract the mean first"}))
+exercise(
+    "06.5",
+    Number(
+        6,
+        tol=0.01,
+        hints=[
+            "Which two values does a 3 become, and how often each?",
+            (
+                "0 in four of five cases, 15 in one of five. The mean is 3; now the mean of the"
+                " squares."
+            ),
+        ],
+        wrong={
+            36: "that is the variance; the standard deviation is its square root",
+            3: "that is the mean, and it would be the standard deviation for p = 0.5",
+            15: "that is the value of those that survive",
+            1.2: "those that survive are divided by 1 − p = 0.2",
+            6.708: "that is the root of the mean square; subtract the mean first",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #30a41cec
 def ten_windows(X, s):
     h, w = X.shape[2:]
     top, left = (h - s) // 2, (w - s) // 2
-    five = [X[:, :, i:i + s, j:j + s] for i, j in ((0, 0), (0, w - s), (h - s, 0), (h - s, w - s), (top, left))]
+    five = [
+        X[:, :, i : i + s, j : j + s]
+        for i, j in ((0, 0), (0, w - s), (h - s, 0), (h - s, w - s), (top, left))
+    ]
     return torch.stack(five + [x.flip(-1) for x in five])
+
 
 def _batches(g):
     h, w = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((7, 10), (11, 15)))
     return torch.rand(2, 3, h, w, generator=g), 5
 
+
 def _starts(X, s, centre=lambda n: n // 2, mirror=lambda x: x.flip(-1)):
     h, w = X.shape[2] - s, X.shape[3] - s
-    five = [X[:, :, i:i + s, j:j + s] for i, j in ((0, 0), (0, w), (h, 0), (h, w), (centre(h), centre(w)))]
+    five = [
+        X[:, :, i : i + s, j : j + s]
+        for i, j in ((0, 0), (0, w), (h, 0), (h, w), (centre(h), centre(w)))
+    ]
     return five, [mirror(x) for x in five]
 
-def _only_five(X, s): return torch.stack(_starts(X, s)[0])
-def _mean(X, s): return torch.stack(sum(_starts(X, s), [])).mean(0)
-def _cat(X, s): return torch.cat(sum(_starts(X, s), []))
-def _upside_down(X, s): return torch.stack(sum(_starts(X, s, mirror=lambda x: x.flip(-2)), []))
-def _swapped(X, s): return torch.stack(sum(_starts(X, s, mirror=lambda x: x.mT), []))
-def _pairs(X, s): return torch.stack([x for pair in zip(*_starts(X, s)) for x in pair])
 
-exercise("06.6", Function(ten_windows, _batches,
-    hints=["Five windows X[:, :, i:i + s, j:j + s]. Where do i and j start for each?",
-           "The last rows start at h − s, the centre at (h − s) // 2. Mirror with flip(-1), put all ten in a list, torch.stack."],
-    mistakes={"five": (_only_five, "those are the five windows; their five mirror images are missing"),
-              "mean": (_mean, "you average the pictures; the paper averages what the network says about them. Return all ten"),
-              "cat": (_cat, "the windows are right, but joined along the batch; torch.stack gives them an axis of their own"),
-              "upside down": (_upside_down, "the mirror images are upside down; flip the last axis, the width"),
-              "transposed": (_swapped, "you swap height and width; a mirror image flips the last axis"),
-              "pairs": (_pairs, "right windows, in another order: first all five, then their mirror images")}))
+def _only_five(X, s):
+    return torch.stack(_starts(X, s)[0])
+
+
+def _mean(X, s):
+    return torch.stack(sum(_starts(X, s), [])).mean(0)
+
+
+def _cat(X, s):
+    return torch.cat(sum(_starts(X, s), []))
+
+
+def _upside_down(X, s):
+    return torch.stack(sum(_starts(X, s, mirror=lambda x: x.flip(-2)), []))
+
+
+def _swapped(X, s):
+    return torch.stack(sum(_starts(X, s, mirror=lambda x: x.mT), []))
+
+
+def _pairs(X, s):
+    return torch.stack([x for pair in zip(*_starts(X, s)) for x in pair])
+
+
+exercise(
+    "06.6",
+    Function(
+        ten_windows,
+        _batches,
+        hints=[
+            "Five windows X[:, :, i:i + s, j:j + s]. Where do i and j start for each?",
+            (
+                "The last rows start at h − s, the centre at (h − s) // 2. Mirror with flip(-1),"
+                " put all ten in a list, torch.stack."
+            ),
+        ],
+        mistakes={
+            "five": (
+                _only_five,
+                "those are the five windows; their five mirror images are missing",
+            ),
+            "mean": (
+                _mean,
+                (
+                    "you average the pictures; the paper averages what the network says about them."
+                    " Return all ten"
+                ),
+            ),
+            "cat": (
+                _cat,
+                (
+                    "the windows are right, but joined along the batch; torch.stack gives them an"
+                    " axis of their own"
+                ),
+            ),
+            "upside down": (
+                _upside_down,
+                "the mirror images are upside down; flip the last axis, the width",
+            ),
+            "transposed": (
+                _swapped,
+                "you swap height and width; a mirror image flips the last axis",
+            ),
+            "pairs": (
+                _pairs,
+                "right windows, in another order: first all five, then their mirror images",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #795b074c
-exercise("06.7", Choice("b",
-    why={"a": "`fit` looks at validation pictures only to measure; no step is taken on them",
-         "c": "a learning rate says how far a step goes; both accuracies are measured on the same network",
-         "d": "there are thousands of pictures in either part; chance alone would sometimes favour the one, sometimes the other"},
-    because="The training accuracy is counted while half of the units are missing and the pictures are altered, and it averages over the whole epoch; the validation accuracy comes after it, with all units.",
-    hints=["What is different about the network while it trains? And about the pictures?"]))
+exercise(
+    "06.7",
+    Choice(
+        "b",
+        why={
+            "a": "`fit` looks at validation pictures only to measure; no step is taken on them",
+            "c": (
+                "a learning rate says how far a step goes; both accuracies are measured on the same"
+                " network"
+            ),
+            "d": (
+                "there are thousands of pictures in either part; chance alone would sometimes"
+                " favour the one, sometimes the other"
+            ),
+        },
+        because=(
+            "The training accuracy is counted while half of the units are missing and the pictures"
+            " are altered, and it averages over the whole epoch; the validation accuracy comes"
+            " after it, with all units."
+        ),
+        hints=["What is different about the network while it trains? And about the pictures?"],
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #bdedbb53
-exercise("06.8", Choice("c",
-    why={"a": "look at the slope at z = 8: it is far from 0.25 there, which is only reached at z = 0",
-         "b": "the error is as large as it can be, close to 1",
-         "d": "the rate is the same in all the runs of the sigmoid; from z = 2 it is quick"},
-    because="The slope of the loss holds the factor 1 − σ(z), about e^(−z): each step is tiny, and the tinier the further out.",
-    hints=["Write the slope of ½ σ(z)² as a product of three factors, and put z = 8 into each."]))
+exercise(
+    "06.8",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "look at the slope at z = 8: it is far from 0.25 there, which is only reached at"
+                " z = 0"
+            ),
+            "b": "the error is as large as it can be, close to 1",
+            "d": "the rate is the same in all the runs of the sigmoid; from z = 2 it is quick",
+        },
+        because=(
+            "The slope of the loss holds the factor 1 − σ(z), about e^(−z): each step is tiny, and"
+            " the tinier the further out."
+        ),
+        hints=[
+            "Write the slope of ½ σ(z)² as a product of three factors, and put z = 8 into each."
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch06.ipynb #6039580c
-exercise("06.9", Choice("a",
-    why={"b": "count the features: the maps before `Flatten` have the same size for each of these widths",
-         "c": "the number of parameters is the same for 65 and for 96 pixels",
-         "d": "after the last pooling one pixel is left for each of these widths; the stops of the first convolution are more"},
-    because="22×22 stops in place of 15×15 in the first layer, and 10×10 in place of 7×7 in the second, are about twice the work; the fully connected layers do not change.",
-    hints=["Compare `summary(alexnet(size=65), (1, 1, 65, 65))` with 96 pixels, row by row."]))
+exercise(
+    "06.9",
+    Choice(
+        "a",
+        why={
+            "b": (
+                "count the features: the maps before `Flatten` have the same size for each of these"
+                " widths"
+            ),
+            "c": "the number of parameters is the same for 65 and for 96 pixels",
+            "d": (
+                "after the last pooling one pixel is left for each of these widths; the stops of"
+                " the first convolution are more"
+            ),
+        },
+        because=(
+            "22×22 stops in place of 15×15 in the first layer, and 10×10 in place of 7×7 in the"
+            " second, are about twice the work; the fully connected layers do not change."
+        ),
+        hints=["Compare `summary(alexnet(size=65), (1, 1, 65, 65))` with 96 pixels, row by row."],
+    ),
+)

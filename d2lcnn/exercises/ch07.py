@@ -11,24 +11,44 @@ import torch
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch07.ipynb #ec45d91f
-exercise("07.1", Shape((2, 512, 3, 2), axes=("batch", "channels", "height", "width"),
-    hints=["Convolutions with padding 1 keep height and width. How often is the picture halved?",
-           "Five times, each time rounded down; the channels are those of the last block."],
-    wrong={(2, 512, 3, 3): "the last axis: 70 goes to 35, then to 17, because pooling rounds down",
-           (2, 512, 2, 3): "the last two axes are swapped: height comes before width",
-           (2, 512, 6, 4): "that is after four blocks; there are five",
-           (2, 3, 3, 2): "the channels are those of the last block, not of the picture",
-           (3, 512, 3, 2): "the batch has two pictures; 3 are the colour channels"}))
+exercise(
+    "07.1",
+    Shape(
+        (2, 512, 3, 2),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            "Convolutions with padding 1 keep height and width. How often is the picture halved?",
+            "Five times, each time rounded down; the channels are those of the last block.",
+        ],
+        wrong={
+            (2, 512, 3, 3): "the last axis: 70 goes to 35, then to 17, because pooling rounds down",
+            (2, 512, 2, 3): "the last two axes are swapped: height comes before width",
+            (2, 512, 6, 4): "that is after four blocks; there are five",
+            (2, 3, 3, 2): "the channels are those of the last block, not of the picture",
+            (3, 512, 3, 2): "the batch has two pictures; 3 are the colour channels",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #f16444a0
-exercise("07.2", Number(221_440, unit="parameters",
-    hints=["Two convolutions; only the first changes the number of channels.",
-           "128 · (9 · 64 + 1) and 128 · (9 · 128 + 1)."],
-    wrong={147_712: "the second convolution has 128 input channels, not 64",
-           221_184: "each of the 128 outputs of both convolutions has a bias",
-           73_856: "that is the first convolution alone",
-           147_584: "that is the second convolution alone",
-           295_168: "the first convolution has 64 input channels, not 128"}))
+exercise(
+    "07.2",
+    Number(
+        221_440,
+        unit="parameters",
+        hints=[
+            "Two convolutions; only the first changes the number of channels.",
+            "128 · (9 · 64 + 1) and 128 · (9 · 128 + 1).",
+        ],
+        wrong={
+            147_712: "the second convolution has 128 input channels, not 64",
+            221_184: "each of the 128 outputs of both convolutions has a bias",
+            73_856: "that is the first convolution alone",
+            147_584: "that is the second convolution alone",
+            295_168: "the first convolution has 64 input channels, not 128",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #8da11297
 def view(arch):
@@ -41,100 +61,217 @@ def view(arch):
 
 def _arch(g):
     n = torch.randint(2, 6, (), generator=g).item()
-    return tuple((torch.randint(1, 5, (), generator=g).item(), 2 ** torch.randint(2, 9, (), generator=g).item()) for _ in range(n)),
+    return (
+        tuple(
+            (
+                torch.randint(1, 5, (), generator=g).item(),
+                2 ** torch.randint(2, 9, (), generator=g).item(),
+            )
+            for _ in range(n)
+        ),
+    )
 
 
 def _no_pool(arch):
     field, jump = 1, 1
-    for num_convs, _ in arch: field, jump = field + 2 * jump * num_convs, 2 * jump
+    for num_convs, _ in arch:
+        field, jump = field + 2 * jump * num_convs, 2 * jump
     return field
 
 
-def _no_jump(arch): return 1 + sum(2 * num_convs + 1 for num_convs, _ in arch)
+def _no_jump(arch):
+    return 1 + sum(2 * num_convs + 1 for num_convs, _ in arch)
 
 
 def _early_double(arch):
     field, jump = 1, 1
-    for num_convs, _ in arch: field, jump = field + 2 * jump * num_convs + 2 * jump, 2 * jump
+    for num_convs, _ in arch:
+        field, jump = field + 2 * jump * num_convs + 2 * jump, 2 * jump
     return field
 
 
 def _one_conv(arch):
     field, jump = 1, 1
-    for _ in arch: field, jump = field + 3 * jump, 2 * jump
+    for _ in arch:
+        field, jump = field + 3 * jump, 2 * jump
     return field
 
 
 def _three(arch):
     field, jump = 1, 1
-    for num_convs, _ in arch: field, jump = field + 3 * jump * num_convs + jump, 2 * jump
+    for num_convs, _ in arch:
+        field, jump = field + 3 * jump * num_convs + jump, 2 * jump
     return field
 
 
-def _from_zero(arch): return view(arch) - 1
+def _from_zero(arch):
+    return view(arch) - 1
 
 # %% ../../nbs/exercises/ch07.ipynb #0b96931b
-exercise("07.3", Function(view, _arch,
-    hints=["Go through the pairs with a loop and keep two numbers, the field and the jump.",
-           "For each pair: field += 2 * jump * num_convs + jump, then jump *= 2."],
-    mistakes={"no pooling": (_no_pool, "the pooling adds to the field as well: 1 jump, before the jump doubles"),
-              "no jump": (_no_jump, "after a pooling neighbouring numbers are further apart in the picture: double the jump"),
-              "doubled too early": (_early_double, "the pooling adds the jump from before it is doubled"),
-              "one convolution": (_one_conv, "each of the block's num_convs convolutions adds to the field"),
-              "three": (_three, "a window of 3 adds 2 jumps to the field, one on each side"),
-              "from zero": (_from_zero, "start with a field of 1: a pixel sees itself")}))
+exercise(
+    "07.3",
+    Function(
+        view,
+        _arch,
+        hints=[
+            "Go through the pairs with a loop and keep two numbers, the field and the jump.",
+            "For each pair: field += 2 * jump * num_convs + jump, then jump *= 2.",
+        ],
+        mistakes={
+            "no pooling": (
+                _no_pool,
+                "the pooling adds to the field as well: 1 jump, before the jump doubles",
+            ),
+            "no jump": (
+                _no_jump,
+                (
+                    "after a pooling neighbouring numbers are further apart in the picture: double"
+                    " the jump"
+                ),
+            ),
+            "doubled too early": (
+                _early_double,
+                "the pooling adds the jump from before it is doubled",
+            ),
+            "one convolution": (
+                _one_conv,
+                "each of the block's num_convs convolutions adds to the field",
+            ),
+            "three": (_three, "a window of 3 adds 2 jumps to the field, one on each side"),
+            "from zero": (_from_zero, "start with a field of 1: a pixel sees itself"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #e35cc52a
-exercise("07.4", Number(33_558_528, unit="parameters",
-    hints=["How many pixels has a map after five blocks?",
-           "4×4, so 512 · 4 · 4 numbers arrive. Each of 4096 outputs has a weight for each, and a bias."],
-    wrong={102_764_544: "that is at 224 pixels, where 7×7 are left; 128 is halved five times to 4",
-           33_554_432: "the 4096 outputs have a bias each",
-           2_101_248: "512 maps of 4×4 are flattened: 8,192 numbers arrive",
-           134_221_824: "that is after four halvings; there are five"}))
+exercise(
+    "07.4",
+    Number(
+        33_558_528,
+        unit="parameters",
+        hints=[
+            "How many pixels has a map after five blocks?",
+            (
+                "4×4, so 512 · 4 · 4 numbers arrive. Each of 4096 outputs has a weight for each,"
+                " and a bias."
+            ),
+        ],
+        wrong={
+            102_764_544: "that is at 224 pixels, where 7×7 are left; 128 is halved five times to 4",
+            33_554_432: "the 4096 outputs have a bias each",
+            2_101_248: "512 maps of 4×4 are flattened: 8,192 numbers arrive",
+            134_221_824: "that is after four halvings; there are five",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #2f399777
-exercise("07.5", Number(9_224_458, unit="parameters",
-    hints=["The convolutions stay, the three fully connected layers go. Averaging has no parameters.",
-           "The table by_hand has the blocks. Then 512 numbers to 10 logits, with biases."],
-    wrong={9_219_328: "that is the convolutions alone; the new linear layer has parameters too",
-           9_224_448: "the linear layer has a bias for each logit",
-           9_470_218: "that keeps 7×7 numbers of each map; after averaging there is one",
-           9_225_610: "that is for three input channels",
-           5_130: "that is the new head alone; the convolutions stay",
-           128_806_154: "that is with the old head"}))
+exercise(
+    "07.5",
+    Number(
+        9_224_458,
+        unit="parameters",
+        hints=[
+            (
+                "The convolutions stay, the three fully connected layers go. Averaging has no"
+                " parameters."
+            ),
+            "The table by_hand has the blocks. Then 512 numbers to 10 logits, with biases.",
+        ],
+        wrong={
+            9_219_328: "that is the convolutions alone; the new linear layer has parameters too",
+            9_224_448: "the linear layer has a bias for each logit",
+            9_470_218: "that keeps 7×7 numbers of each map; after averaging there is one",
+            9_225_610: "that is for three input channels",
+            5_130: "that is the new head alone; the convolutions stay",
+            128_806_154: "that is with the old head",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #1b3b0212
-exercise("07.6", Number(0.0288, tol=0.0003,
-    hints=["The formula is in the section about the start: ½ · n · v. What is v?",
-           "v is the variance, the square of 0.01: 0.0001."],
-    wrong={0.0576: "the ReLU halves the mean square",
-           2.88: "v is the variance: square the standard deviation",
-           0.1697: "that is the factor of the size; the mean square is asked",
-           5.76: "v is the variance, and the ReLU halves the mean square"}))
+exercise(
+    "07.6",
+    Number(
+        0.0288,
+        tol=0.0003,
+        hints=[
+            "The formula is in the section about the start: ½ · n · v. What is v?",
+            "v is the variance, the square of 0.01: 0.0001.",
+        ],
+        wrong={
+            0.0576: "the ReLU halves the mean square",
+            2.88: "v is the variance: square the standard deviation",
+            0.1697: "that is the factor of the size; the mean square is asked",
+            5.76: "v is the variance, and the ReLU halves the mean square",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #3c78ee50
-exercise("07.7", Choice("b",
-    why={"a": "the 2 makes up for the half that the ReLU cuts off; without ReLU the signal would grow",
-         "c": "that is too small twice over: without ReLU nothing is lost that has to be made up for, and nothing is doubled",
-         "d": "each layer multiplies the mean square by n·v, and v is yours to choose"},
-    because="Without the ReLU a layer multiplies the mean square by n·v.",
-    hints=["Go back to the derivation: which step belongs to the ReLU?"]))
+exercise(
+    "07.7",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "the 2 makes up for the half that the ReLU cuts off; without ReLU the signal would"
+                " grow"
+            ),
+            "c": (
+                "that is too small twice over: without ReLU nothing is lost that has to be made up"
+                " for, and nothing is doubled"
+            ),
+            "d": "each layer multiplies the mean square by n·v, and v is yours to choose",
+        },
+        because="Without the ReLU a layer multiplies the mean square by n·v.",
+        hints=["Go back to the derivation: which step belongs to the ReLU?"],
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #e11bc2f9
-exercise("07.8", Choice("c",
-    why={"a": "both are drawn at random from the same pictures",
-         "b": "it never gets a gradient from them",
-         "d": "check the code: validation pictures are split off before training, and only evaluated"},
-    because="Half of the hidden numbers are missing while training, and the training accuracy averages over the whole epoch, with all its worse weights.",
-    hints=["What does dropout do in training, and what in evaluation mode? And when is each accuracy measured?"]))
+exercise(
+    "07.8",
+    Choice(
+        "c",
+        why={
+            "a": "both are drawn at random from the same pictures",
+            "b": "it never gets a gradient from them",
+            "d": (
+                "check the code: validation pictures are split off before training, and only"
+                " evaluated"
+            ),
+        },
+        because=(
+            "Half of the hidden numbers are missing while training, and the training accuracy"
+            " averages over the whole epoch, with all its worse weights."
+        ),
+        hints=[
+            "What does dropout do in training, and what in evaluation mode? And when is each"
+            " accuracy measured?"
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch07.ipynb #9c74b80c
-exercise("07.9", Shape((4, 5, 9, 6), axes=("batch", "channels", "height", "width"),
-    hints=["Only the last convolution has stride 2. Chapter 02: (n + 2p − k) // s + 1.",
-           "(17 + 2 − 3) // 2 + 1 and (12 + 2 − 3) // 2 + 1."],
-    wrong={(4, 5, 8, 6): "pooling would round 17 / 2 down; a 3×3 window with padding 1 and stride 2 stops 9 times",
-           (4, 5, 17, 12): "the last convolution has stride 2",
-           (4, 5, 3, 2): "only the last convolution has stride 2, not all three",
-           (4, 2, 9, 6): "the block changes the channels to 5",
-           (4, 5, 6, 9): "the last two axes are swapped: height comes before width"}))
+exercise(
+    "07.9",
+    Shape(
+        (4, 5, 9, 6),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            "Only the last convolution has stride 2. Chapter 02: (n + 2p − k) // s + 1.",
+            "(17 + 2 − 3) // 2 + 1 and (12 + 2 − 3) // 2 + 1.",
+        ],
+        wrong={
+            (4, 5, 8, 6): (
+                "pooling would round 17 / 2 down; a 3×3 window with padding 1 and stride 2 stops 9"
+                " times"
+            ),
+            (4, 5, 17, 12): "the last convolution has stride 2",
+            (4, 5, 3, 2): "only the last convolution has stride 2, not all three",
+            (4, 2, 9, 6): "the block changes the channels to 5",
+            (4, 5, 6, 9): "the last two axes are swapped: height comes before width",
+        },
+    ),
+)

@@ -11,69 +11,183 @@ import torch
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch08.ipynb #9b4c1eb6
-exercise("08.1", Shape((2, 384, 3, 5), axes=("batch", "channels", "height", "width"),
-    hints=["Do the height and the width one after the other. The first convolution is 11×11 with stride 4; the paddings of the others keep the size.",
-           "131 becomes (131 − 11) // 4 + 1 = 31. Then each of the three poolings makes (n − 3) // 2 + 1 of n."],
-    wrong={(2, 384, 5, 3): "the last two axes are swapped: height comes before width",
-           (2, 384, 7, 11): "that is before the third pooling",
-           (2, 384, 4, 6): "the poolings have no padding: n becomes (n − 3) // 2 + 1, rounded down",
-           (2, 384, 3, 6): "the width goes 47, 23, 11, 5: each pooling makes (n − 3) // 2 + 1 of n, rounded down",
-           (2, 10, 3, 5): "those are the class maps, one block further on",
-           (2, 256, 3, 5): "the third block has 384 output channels"}))
+exercise(
+    "08.1",
+    Shape(
+        (2, 384, 3, 5),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            (
+                "Do the height and the width one after the other. The first convolution is 11×11"
+                " with stride 4; the paddings of the others keep the size."
+            ),
+            (
+                "131 becomes (131 − 11) // 4 + 1 = 31. Then each of the three poolings makes (n −"
+                " 3) // 2 + 1 of n."
+            ),
+        ],
+        wrong={
+            (2, 384, 5, 3): "the last two axes are swapped: height comes before width",
+            (2, 384, 7, 11): "that is before the third pooling",
+            (2, 384, 4, 6): (
+                "the poolings have no padding: n becomes (n − 3) // 2 + 1, rounded down"
+            ),
+            (2, 384, 3, 6): (
+                "the width goes 47, 23, 11, 5: each pooling makes (n − 3) // 2 + 1 of n, rounded"
+                " down"
+            ),
+            (2, 10, 3, 5): "those are the class maps, one block further on",
+            (2, 256, 3, 5): "the third block has 384 output channels",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #5c33f4af
-exercise("08.2", Number(106_880, unit="parameters",
-    hints=["Three convolutions, each with a bias for each of its outputs. The last two are 1×1 and read 128 channels.",
-           "128 · (64 · 9 + 1) for the first; 128 · (128 + 1) for each of the two others."],
-    wrong={106_496: "each of the three convolutions has 128 biases as well",
-           73_856: "that is the first convolution alone; two 1×1 convolutions follow",
-           90_368: "there are two 1×1 convolutions",
-           90_496: "the 1×1 convolutions read the 128 channels that the first one made",
-           369_024: "the last two convolutions are 1×1: their kernels have no factor 9"}))
+exercise(
+    "08.2",
+    Number(
+        106_880,
+        unit="parameters",
+        hints=[
+            (
+                "Three convolutions, each with a bias for each of its outputs. The last two are 1×1"
+                " and read 128 channels."
+            ),
+            "128 · (64 · 9 + 1) for the first; 128 · (128 + 1) for each of the two others.",
+        ],
+        wrong={
+            106_496: "each of the three convolutions has 128 biases as well",
+            73_856: "that is the first convolution alone; two 1×1 convolutions follow",
+            90_368: "there are two 1×1 convolutions",
+            90_496: "the 1×1 convolutions read the 128 channels that the first one made",
+            369_024: "the last two convolutions are 1×1: their kernels have no factor 9",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #9af1f5bc
-exercise("08.3", Number(2_346_508, unit="parameters",
-    hints=["The first and the last block change. In the last block all three convolutions do: each has 100 outputs.",
-           "First block: 96 · (3 · 121 + 1) + 18,624. Last block: 100 · (9 · 384 + 1) + 2 · 100 · (100 + 1)."],
-    wrong={2_326_528: "the two 1×1 convolutions of the last block have 100 inputs and 100 outputs now",
-           2_323_276: "the first convolution now reads 3 channels: 3 · 121 weights for each of its 96 kernels",
-           2_015_398: "the last block now ends in 100 maps",
-           1_992_166: "that is for one channel and ten classes"}))
+exercise(
+    "08.3",
+    Number(
+        2_346_508,
+        unit="parameters",
+        hints=[
+            (
+                "The first and the last block change. In the last block all three convolutions do:"
+                " each has 100 outputs."
+            ),
+            (
+                "First block: 96 · (3 · 121 + 1) + 18,624. Last block: 100 · (9 · 384 + 1) + 2 ·"
+                " 100 · (100 + 1)."
+            ),
+        ],
+        wrong={
+            2_326_528: (
+                "the two 1×1 convolutions of the last block have 100 inputs and 100 outputs now"
+            ),
+            2_323_276: (
+                "the first convolution now reads 3 channels: 3 · 121 weights for each of its 96"
+                " kernels"
+            ),
+            2_015_398: "the last block now ends in 100 maps",
+            1_992_166: "that is for one channel and ten classes",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #002c0edd
-exercise("08.4", Number(1_212_776_448, unit="MACs",
-    hints=["How many places has the map? Each output of a convolution needs k · k · c_i MACs.",
-           "26 · 26 places, each with 25 · 96 · 256 MACs for the first convolution and 9 · 256 · 256 for each of the two others."],
-    wrong={503_939_072: "that is with 1×1 kernels, as the block is now",
-           814_055_424: "after the 5×5 two more convolutions follow, and both become 3×3",
-           858_357_760: "there are two of them to change; one is still 1×1 in your count",
-           1_794_048: "that is for one place; the map has 26 · 26 of them",
-           797_442_048: "that is the two new convolutions alone; the 5×5 in front of them still has to be paid"}))
+exercise(
+    "08.4",
+    Number(
+        1_212_776_448,
+        unit="MACs",
+        hints=[
+            "How many places has the map? Each output of a convolution needs k · k · c_i MACs.",
+            (
+                "26 · 26 places, each with 25 · 96 · 256 MACs for the first convolution and 9 · 256"
+                " · 256 for each of the two others."
+            ),
+        ],
+        wrong={
+            503_939_072: "that is with 1×1 kernels, as the block is now",
+            814_055_424: "after the 5×5 two more convolutions follow, and both become 3×3",
+            858_357_760: "there are two of them to change; one is still 1×1 in your count",
+            1_794_048: "that is for one place; the map has 26 · 26 of them",
+            797_442_048: (
+                "that is the two new convolutions alone; the 5×5 in front of them still has to be"
+                " paid"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #463c3916
 def per_pixel(X, W, b):
     return (X.permute(0, 2, 3, 1) @ W.T + b).permute(0, 3, 1, 2)
 
+
 def _pixels(g):
-    "Lopsided maps, a square W so that a forgotten transpose still runs, and one bias for each output"
-    n, c, h, w = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 4), (3, 5), (2, 4), (5, 8)))
-    r = lambda *shape: torch.randn(*shape, generator=g)
+    "Lopsided maps, a square W so that a forgotten transpose still runs, and one bias per output"
+    n, c, h, w = (
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 4), (3, 5), (2, 4), (5, 8))
+    )
+
+    def r(*shape):
+        return torch.randn(*shape, generator=g)
+
     return r(n, c, h, w), r(c, c), r(c)
 
-def _no_transpose(X, W, b): return (X.permute(0, 2, 3, 1) @ W + b).permute(0, 3, 1, 2)
-def _no_bias(X, W, b): return (X.permute(0, 2, 3, 1) @ W.T).permute(0, 3, 1, 2)
-def _channels_last(X, W, b): return X.permute(0, 2, 3, 1) @ W.T + b
-def _with_relu(X, W, b): return per_pixel(X, W, b).clamp(min=0)
-def _viewed(X, W, b): return (X.permute(0, 2, 3, 1) @ W.T + b).reshape(len(X), len(W), *X.shape[2:])
 
-exercise("08.5", Function(per_pixel, _pixels,
-    hints=["Bring the channel axis to the end: then `@` multiplies the numbers of each pixel with a matrix.",
-           "`X.permute(0, 2, 3, 1) @ W.T + b`, and then the channels back to axis 1."],
-    mistakes={"no transpose": (_no_transpose, "W has a row for each output, so the pixel must be multiplied with W.T"),
-              "no bias": (_no_bias, "b is not used"),
-              "channels last": (_channels_last, "the numbers are right; bring the channels back to axis 1"),
-              "relu": (_with_relu, "that has a ReLU at its end; only the 1×1 convolution is asked"),
-              "reshape": (_viewed, "reshape does not move axes, it only cuts the row of numbers anew; use permute")}))
+def _no_transpose(X, W, b):
+    return (X.permute(0, 2, 3, 1) @ W + b).permute(0, 3, 1, 2)
+
+
+def _no_bias(X, W, b):
+    return (X.permute(0, 2, 3, 1) @ W.T).permute(0, 3, 1, 2)
+
+
+def _channels_last(X, W, b):
+    return X.permute(0, 2, 3, 1) @ W.T + b
+
+
+def _with_relu(X, W, b):
+    return per_pixel(X, W, b).clamp(min=0)
+
+
+def _viewed(X, W, b):
+    return (X.permute(0, 2, 3, 1) @ W.T + b).reshape(len(X), len(W), *X.shape[2:])
+
+
+exercise(
+    "08.5",
+    Function(
+        per_pixel,
+        _pixels,
+        hints=[
+            (
+                "Bring the channel axis to the end: then `@` multiplies the numbers of each pixel"
+                " with a matrix."
+            ),
+            "`X.permute(0, 2, 3, 1) @ W.T + b`, and then the channels back to axis 1.",
+        ],
+        mistakes={
+            "no transpose": (
+                _no_transpose,
+                "W has a row for each output, so the pixel must be multiplied with W.T",
+            ),
+            "no bias": (_no_bias, "b is not used"),
+            "channels last": (
+                _channels_last,
+                "the numbers are right; bring the channels back to axis 1",
+            ),
+            "relu": (_with_relu, "that has a ReLU at its end; only the 1×1 convolution is asked"),
+            "reshape": (
+                _viewed,
+                "reshape does not move axes, it only cuts the row of numbers anew; use permute",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #3653bf7c
 def where(maps):
@@ -81,60 +195,179 @@ def where(maps):
     at = maps[torch.arange(len(maps)), k].flatten(1).argmax(1)
     return torch.stack([k, at // maps.shape[3], at % maps.shape[3]], 1)
 
+
 def _maps(g):
-    "Class maps of lopsided size; the class with the largest mean is rarely the one with the largest number"
-    n, c, h, w = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((3, 6), (4, 7), (2, 4), (5, 8)))
-    return torch.randn(n, c, h, w, generator=g),
+    "Lopsided class maps; the class with the largest mean rarely has the largest number"
+    n, c, h, w = (
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((3, 6), (4, 7), (2, 4), (5, 8))
+    )
+    return (torch.randn(n, c, h, w, generator=g),)
+
 
 def _place(maps, k, width):
     at = maps[torch.arange(len(maps)), k].flatten(1).argmax(1)
     return torch.stack([k, at // width, at % width], 1)
 
-def _by_maximum(maps): return _place(maps, maps.amax((2, 3)).argmax(1), maps.shape[3])
-def _column_first(maps): return where(maps)[:, [0, 2, 1]]
-def _by_height(maps): return _place(maps, maps.mean((2, 3)).argmax(1), maps.shape[2])
+
+def _by_maximum(maps):
+    return _place(maps, maps.amax((2, 3)).argmax(1), maps.shape[3])
+
+
+def _column_first(maps):
+    return where(maps)[:, [0, 2, 1]]
+
+
+def _by_height(maps):
+    return _place(maps, maps.mean((2, 3)).argmax(1), maps.shape[2])
+
+
 def _any_class(maps):
     at = maps.amax(1).flatten(1).argmax(1)
     return torch.stack([maps.mean((2, 3)).argmax(1), at // maps.shape[3], at % maps.shape[3]], 1)
 
-exercise("08.6", Function(where, _maps,
-    hints=["First the guess: average each map, and take the largest. Then look into the map of that class only.",
-           "`maps[torch.arange(len(maps)), k]` is the map of class k[i] for each picture i. After `.flatten(1).argmax(1)` the row is `at // width` and the column `at % width`."],
-    mistakes={"maximum": (_by_maximum, "the network's guess is the class with the largest mean, not the one with the largest single number"),
-              "column first": (_column_first, "row comes before column"),
-              "divided by the height": (_by_height, "a row of the flattened map is as long as the map is wide: divide by the width"),
-              "any class": (_any_class, "look for the place in the map of the guessed class, not over all maps")}))
+
+exercise(
+    "08.6",
+    Function(
+        where,
+        _maps,
+        hints=[
+            (
+                "First the guess: average each map, and take the largest. Then look into the map of"
+                " that class only."
+            ),
+            (
+                "`maps[torch.arange(len(maps)), k]` is the map of class k[i] for each picture i."
+                " After `.flatten(1).argmax(1)` the row is `at // width` and the column `at %"
+                " width`."
+            ),
+        ],
+        mistakes={
+            "maximum": (
+                _by_maximum,
+                (
+                    "the network's guess is the class with the largest mean, not the one with the"
+                    " largest single number"
+                ),
+            ),
+            "column first": (_column_first, "row comes before column"),
+            "divided by the height": (
+                _by_height,
+                "a row of the flattened map is as long as the map is wide: divide by the width",
+            ),
+            "any class": (
+                _any_class,
+                "look for the place in the map of the guessed class, not over all maps",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #40ecce17
-exercise("08.7", Choice("d",
-    why={"a": "the loss would then move, only slowly; here the gradient is exactly 0, and no step of any size changes a weight",
-         "b": "a loss of log 10 is that of ten equal logits; with too large a step the loss is larger than that, or no number at all",
-         "c": "dropout sets half of the features to 0, other ones at each step, so some gradient would get through"},
-    because="Where a ReLU gives 0 its slope is 0. If all outputs of the last ReLU are 0, nothing before it gets a gradient, and nothing will ever change.",
-    hints=["What is the gradient of max(x, 0) where x is negative?", "Which ReLU does every path from the loss to a weight have to pass?"]))
+exercise(
+    "08.7",
+    Choice(
+        "d",
+        why={
+            "a": (
+                "the loss would then move, only slowly; here the gradient is exactly 0, and no step"
+                " of any size changes a weight"
+            ),
+            "b": (
+                "a loss of log 10 is that of ten equal logits; with too large a step the loss is"
+                " larger than that, or no number at all"
+            ),
+            "c": (
+                "dropout sets half of the features to 0, other ones at each step, so some gradient"
+                " would get through"
+            ),
+        },
+        because=(
+            "Where a ReLU gives 0 its slope is 0. If all outputs of the last ReLU are 0, nothing"
+            " before it gets a gradient, and nothing will ever change."
+        ),
+        hints=[
+            "What is the gradient of max(x, 0) where x is negative?",
+            "Which ReLU does every path from the loss to a weight have to pass?",
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #fa082629
-exercise("08.8", Choice("b",
-    why={"a": "an average gives all places one weight, but there is no ReLU after it that could lose anything",
-         "c": "the order of a mean and a linear map does not matter: try it with numbers",
-         "d": "the number of classes has nothing to do with it"},
-    because="A mean is linear, and a linear map may be exchanged with it. ReLU is not linear: the mean of the positive parts is not the positive part of the mean.",
-    hints=["Take one class map with the two numbers −1 and 3. Average first, then ReLU; then the other way round."]))
+exercise(
+    "08.8",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "an average gives all places one weight, but there is no ReLU after it that could"
+                " lose anything"
+            ),
+            "c": "the order of a mean and a linear map does not matter: try it with numbers",
+            "d": "the number of classes has nothing to do with it",
+        },
+        because=(
+            "A mean is linear, and a linear map may be exchanged with it. ReLU is not linear: the"
+            " mean of the positive parts is not the positive part of the mean."
+        ),
+        hints=[
+            "Take one class map with the two numbers −1 and 3. Average first, then ReLU; then the"
+            " other way round."
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #129e8c5c
-exercise("08.9", Choice("c",
-    why={"a": "He's variance keeps the size of the numbers on average; it does not stop all of two channels from being negative",
-         "b": "all three convolutions of the last block have as many channels as there are classes: two",
-         "d": "run it: some seeds have an open class map"},
-    because="Two channels are both silent with a chance of about 1/4, in each of three layers: 1 − (3/4)³ is 58 %.",
-    hints=["How many channels have the three convolutions of the last block now? Each is silent with a chance of about one half.",
-           "Count it: `torch.manual_seed(seed)`, then `he(nin(num_classes=2)).eval()[:8](X.cpu())`, and look whether anything is above 0."]))
+exercise(
+    "08.9",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "He's variance keeps the size of the numbers on average; it does not stop all of"
+                " two channels from being negative"
+            ),
+            "b": (
+                "all three convolutions of the last block have as many channels as there are"
+                " classes: two"
+            ),
+            "d": "run it: some seeds have an open class map",
+        },
+        because=(
+            "Two channels are both silent with a chance of about 1/4, in each of three layers: 1 −"
+            " (3/4)³ is 58 %."
+        ),
+        hints=[
+            (
+                "How many channels have the three convolutions of the last block now? Each is"
+                " silent with a chance of about one half."
+            ),
+            (
+                "Count it: `torch.manual_seed(seed)`, then"
+                " `he(nin(num_classes=2)).eval()[:8](X.cpu())`, and look whether anything is"
+                " above 0."
+            ),
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch08.ipynb #c38a1e6b
-exercise("08.10", Choice("c",
-    why={"a": "run it with two seeds of the budget laptop: the loss leaves log 10 soon",
-         "b": "a step is the rate times the gradient; the number of parameters is not in it",
-         "d": "run it: it learns; LeNet has two convolutions and learns as well"},
-    because="The eight 1×1 convolutions each cost half of the mean square. Without them the signal and the gradients are large enough for plain SGD.",
-    hints=["Go back to the list `factors`. Which of the twelve remain?",
-           "`math.prod(factors[::3]) ** .5` against `math.prod(factors) ** .5`."]))
+exercise(
+    "08.10",
+    Choice(
+        "c",
+        why={
+            "a": "run it with two seeds of the budget laptop: the loss leaves log 10 soon",
+            "b": "a step is the rate times the gradient; the number of parameters is not in it",
+            "d": "run it: it learns; LeNet has two convolutions and learns as well",
+        },
+        because=(
+            "The eight 1×1 convolutions each cost half of the mean square. Without them the signal"
+            " and the gradients are large enough for plain SGD."
+        ),
+        hints=[
+            "Go back to the list `factors`. Which of the twelve remain?",
+            "`math.prod(factors[::3]) ** .5` against `math.prod(factors) ** .5`.",
+        ],
+    ),
+)

@@ -12,122 +12,291 @@ from torch.nn import functional as F
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch09.ipynb #cb87b5e6
-exercise("09.1", Shape((5, 70, 40, 24), axes=("batch", "channels", "height", "width"),
-    hints=["The four outputs are stacked along the channels. Which four numbers are that?",
-           "The first number of a pair is inside a path; only the second comes out: 20 + 30 + 8 + 12."],
-    wrong={(5, 84, 40, 24): "that adds the squeezes 10 and 4 too; they stay inside their paths",
-           (5, 46, 40, 24): "that adds the squeezes 10 and 4 in place of what their paths give, 30 and 8",
-           (5, 170, 40, 24): "the input itself is not among the paths",
-           (5, 58, 40, 24): "the pooling path gives channels too, the 12 of its 1×1",
-           (5, 70, 20, 12): "the pooling path has stride 1: no path changes the size"}))
+exercise(
+    "09.1",
+    Shape(
+        (5, 70, 40, 24),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            "The four outputs are stacked along the channels. Which four numbers are that?",
+            (
+                "The first number of a pair is inside a path; only the second comes out: 20 + 30 +"
+                " 8 + 12."
+            ),
+        ],
+        wrong={
+            (5, 84, 40, 24): "that adds the squeezes 10 and 4 too; they stay inside their paths",
+            (5, 46, 40, 24): (
+                "that adds the squeezes 10 and 4 in place of what their paths give, 30 and 8"
+            ),
+            (5, 170, 40, 24): "the input itself is not among the paths",
+            (5, 58, 40, 24): "the pooling path gives channels too, the 12 of its 1×1",
+            (5, 70, 20, 12): "the pooling path has stride 1: no path changes the size",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #9901dc35
-exercise("09.2", Number(8184, unit="parameters",
-    hints=["Six convolutions: which of them read all 100 channels?",
-           "100 · (20 + 10 + 4 + 12) for the 1×1, 9 · 10 · 30, 25 · 4 · 8, and a bias for each map."],
-    wrong={8100: "that is the weights; each convolution has a bias for each map it gives",
-           8170: "the squeezes have biases too, 10 and 4 of them",
-           51_684: "the 3×3 and the 5×5 read what the squeezes leave, 10 and 4 channels",
-           50_270: "that is without squeezes: the windows read 10 and 4 channels, not 100",
-           6984: "the 1×1 after the pooling reads 100 channels as well"}))
+exercise(
+    "09.2",
+    Number(
+        8184,
+        unit="parameters",
+        hints=[
+            "Six convolutions: which of them read all 100 channels?",
+            (
+                "100 · (20 + 10 + 4 + 12) for the 1×1, 9 · 10 · 30, 25 · 4 · 8, and a bias for each"
+                " map."
+            ),
+        ],
+        wrong={
+            8100: "that is the weights; each convolution has a bias for each map it gives",
+            8170: "the squeezes have biases too, 10 and 4 of them",
+            51_684: "the 3×3 and the 5×5 read what the squeezes leave, 10 and 4 channels",
+            50_270: "that is without squeezes: the windows read 10 and 4 channels, not 100",
+            6984: "the 1×1 after the pooling reads 100 channels as well",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #ae263f10
-exercise("09.3", Shape((5, 3), axes=("height", "width"),
-    hints=["How often are the maps halved before stage 5, and what becomes of an odd size?",
-           "Five times, and it is rounded up each time: 130 → 65 → 33 → …"],
-    wrong={(4, 2): "each halving rounds up: with padding 65 becomes 33, not 32",
-           (9, 5): "there are five halvings: two in stage 1, one each at the end of stages 2, 3 and 4",
-           (3, 2): "that is one halving too many: stage 5 ends with an average, not with pooling",
-           (3, 5): "height comes before width",
-           (1, 1): "that is after the averaging; the maps before it are asked"}))
+exercise(
+    "09.3",
+    Shape(
+        (5, 3),
+        axes=("height", "width"),
+        hints=[
+            "How often are the maps halved before stage 5, and what becomes of an odd size?",
+            "Five times, and it is rounded up each time: 130 → 65 → 33 → …",
+        ],
+        wrong={
+            (4, 2): "each halving rounds up: with padding 65 becomes 33, not 32",
+            (9, 5): (
+                "there are five halvings: two in stage 1, one each at the end of stages 2, 3 and 4"
+            ),
+            (3, 2): "that is one halving too many: stage 5 ends with an average, not with pooling",
+            (3, 5): "height comes before width",
+            (1, 1): "that is after the averaging; the maps before it are asked",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #4fb37ce4
-exercise("09.4", Number(1 / 17 * 16 / 64 * 48 / 64, tol=2e-4,
-    hints=["Each layer multiplies the mean square by c_i / (c_i + c_o). The window's size cancels out.",
-           "1/17 · 16/64 · 48/64"],
-    wrong={1 / 16 * 16 / 48 * 48 / 16: "that divides by the channels that go out; the fraction is c_i / (c_i + c_o)",
-           16 / 17 * 48 / 64 * 16 / 64: "that is c_o / (c_i + c_o), what the gradient meets on its way back",
-           1 / 8: "that is one half a layer, which holds only where as many channels go out as come in",
-           0.105021: "that is the square root, the factor of the typical size; the mean square is asked",
-           1.0: "that is the He start; Xavier's factor is c_i / (c_i + c_o) a layer"}))
+exercise(
+    "09.4",
+    Number(
+        1 / 17 * 16 / 64 * 48 / 64,
+        tol=2e-4,
+        hints=[
+            (
+                "Each layer multiplies the mean square by c_i / (c_i + c_o). The window's size"
+                " cancels out."
+            ),
+            "1/17 · 16/64 · 48/64",
+        ],
+        wrong={
+            1 / 16 * 16 / 48 * 48 / 16: (
+                "that divides by the channels that go out; the fraction is c_i / (c_i + c_o)"
+            ),
+            16 / 17 * 48 / 64 * 16 / 64: (
+                "that is c_o / (c_i + c_o), what the gradient meets on its way back"
+            ),
+            1 / 8: (
+                "that is one half a layer, which holds only where as many channels go out as"
+                " come in"
+            ),
+            0.105021: (
+                "that is the square root, the factor of the typical size; the mean square is asked"
+            ),
+            1.0: "that is the He start; Xavier's factor is c_i / (c_i + c_o) a layer",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #04ec96d9
 def inception(X, K1, K2, K3, K4):
-    conv = lambda X, K: torch.relu(F.conv2d(X, K, padding=K.shape[-1] // 2))
-    return torch.cat([conv(X, K1), conv(conv(X, K2[0]), K2[1]), conv(conv(X, K3[0]), K3[1]),
-                      conv(F.max_pool2d(X, 3, stride=1, padding=1), K4)], dim=1)
+    def conv(X, K):
+        return torch.relu(F.conv2d(X, K, padding=K.shape[-1] // 2))
+
+    return torch.cat(
+        [
+            conv(X, K1),
+            conv(conv(X, K2[0]), K2[1]),
+            conv(conv(X, K3[0]), K3[1]),
+            conv(F.max_pool2d(X, 3, stride=1, padding=1), K4),
+        ],
+        dim=1,
+    )
 
 
 def _kernels(g):
     "Two lopsided batches of maps, and kernels with other windows than 3 and 5 now and then"
-    n = lambda lo, hi: torch.randint(lo, hi, (), generator=g).item()
-    r = lambda *shape: torch.randn(*shape, generator=g)
+
+    def n(lo, hi):
+        return torch.randint(lo, hi, (), generator=g).item()
+
+    def r(*shape):
+        return torch.randn(*shape, generator=g)
+
     c, k2, k3 = n(3, 6), 3 + 2 * n(0, 2), 5 + 2 * n(0, 2)
     a, b = n(2, 4), n(2, 4)
-    return r(2, c, n(6, 9), n(10, 13)), r(3, c, 1, 1), (r(a, c, 1, 1), r(4, a, k2, k2)), (r(b, c, 1, 1), r(5, b, k3, k3)), r(2, c, 1, 1)
+    return (
+        r(2, c, n(6, 9), n(10, 13)),
+        r(3, c, 1, 1),
+        (r(a, c, 1, 1), r(4, a, k2, k2)),
+        (r(b, c, 1, 1), r(5, b, k3, k3)),
+        r(2, c, 1, 1),
+    )
 
 
 def _parts(X, K1, K2, K3, K4, inner=torch.relu, outer=torch.relu, swap=False):
-    same = lambda X, K: F.conv2d(X, K, padding=K.shape[-1] // 2)
-    pooled = lambda X: F.max_pool2d(X, 3, stride=1, padding=1)
-    two = lambda K: outer(same(inner(same(X, K[0])), K[1]))
-    return [outer(same(X, K1)), two(K2), two(K3), outer(pooled(same(X, K4)) if swap else same(pooled(X), K4))]
+    def same(X, K):
+        return F.conv2d(X, K, padding=K.shape[-1] // 2)
+
+    def pooled(X):
+        return F.max_pool2d(X, 3, stride=1, padding=1)
+
+    def two(K):
+        return outer(same(inner(same(X, K[0])), K[1]))
+
+    return [
+        outer(same(X, K1)),
+        two(K2),
+        two(K3),
+        outer(pooled(same(X, K4)) if swap else same(pooled(X), K4)),
+    ]
 
 
-def _no_inner_relu(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4, inner=lambda Y: Y), 1)
+def _no_inner_relu(X, K1, K2, K3, K4):
+    return torch.cat(_parts(X, K1, K2, K3, K4, inner=lambda Y: Y), 1)
 
 
-def _no_outer_relu(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4, outer=lambda Y: Y), 1)
+def _no_outer_relu(X, K1, K2, K3, K4):
+    return torch.cat(_parts(X, K1, K2, K3, K4, outer=lambda Y: Y), 1)
 
 
-def _pool_last(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4, swap=True), 1)
+def _pool_last(X, K1, K2, K3, K4):
+    return torch.cat(_parts(X, K1, K2, K3, K4, swap=True), 1)
 
 
-def _no_pool(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4)[:3] + [torch.relu(F.conv2d(X, K4))], 1)
+def _no_pool(X, K1, K2, K3, K4):
+    return torch.cat(_parts(X, K1, K2, K3, K4)[:3] + [torch.relu(F.conv2d(X, K4))], 1)
 
 
-def _order(X, K1, K2, K3, K4): p = _parts(X, K1, K2, K3, K4); return torch.cat([p[3], p[0], p[1], p[2]], 1)
+def _order(X, K1, K2, K3, K4):
+    p = _parts(X, K1, K2, K3, K4)
+    return torch.cat([p[3], p[0], p[1], p[2]], 1)
 
 
-def _three(X, K1, K2, K3, K4): return torch.cat(_parts(X, K1, K2, K3, K4)[:3], 1)
+def _three(X, K1, K2, K3, K4):
+    return torch.cat(_parts(X, K1, K2, K3, K4)[:3], 1)
 
 
-def _stacked_rows(X, K1, K2, K3, K4): p = _parts(X, K1, K2, K3, K4); return torch.cat([q.mean(1, keepdim=True) for q in p], 2)
+def _stacked_rows(X, K1, K2, K3, K4):
+    p = _parts(X, K1, K2, K3, K4)
+    return torch.cat([q.mean(1, keepdim=True) for q in p], 2)
 
 # %% ../../nbs/exercises/ch09.ipynb #8d9623d0
-exercise("09.5", Function(inception, _kernels,
-    hints=["Each convolution is followed by a ReLU, the squeezes too. The padding is half the window, rounded down: K.shape[-1] // 2.",
-           "conv = lambda X, K: torch.relu(F.conv2d(X, K, padding=K.shape[-1] // 2)); pool with a window of 3, stride 1 and padding 1; torch.cat([...], dim=1)."],
-    mistakes={"no ReLU inside": (_no_inner_relu, "the squeezes have a ReLU as well, before the window"),
-              "no ReLU outside": (_no_outer_relu, "a ReLU is missing at the end of the paths"),
-              "pool last": (_pool_last, "pooling comes before the 1×1 on path 4"),
-              "no pool": (_no_pool, "path 4 pools first: window 3, stride 1, padding 1"),
-              "order": (_order, "the order of the paths is 1×1, 3×3, 5×5, pooling"),
-              "three paths": (_three, "path 4, with the pooling, is missing"),
-              "other axis": (_stacked_rows, "stack along the channels, dim=1")}))
+exercise(
+    "09.5",
+    Function(
+        inception,
+        _kernels,
+        hints=[
+            (
+                "Each convolution is followed by a ReLU, the squeezes too. The padding is half the"
+                " window, rounded down: K.shape[-1] // 2."
+            ),
+            (
+                "conv = lambda X, K: torch.relu(F.conv2d(X, K, padding=K.shape[-1] // 2)); pool"
+                " with a window of 3, stride 1 and padding 1; torch.cat([...], dim=1)."
+            ),
+        ],
+        mistakes={
+            "no ReLU inside": (
+                _no_inner_relu,
+                "the squeezes have a ReLU as well, before the window",
+            ),
+            "no ReLU outside": (_no_outer_relu, "a ReLU is missing at the end of the paths"),
+            "pool last": (_pool_last, "pooling comes before the 1×1 on path 4"),
+            "no pool": (_no_pool, "path 4 pools first: window 3, stride 1, padding 1"),
+            "order": (_order, "the order of the paths is 1×1, 3×3, 5×5, pooling"),
+            "three paths": (_three, "path 4, with the pooling, is missing"),
+            "other axis": (_stacked_rows, "stack along the channels, dim=1"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #4746c113
-exercise("09.6", Number(5_619_712, unit="MACs",
-    hints=["How many weights has the 5×5, and how many the two 3×3 together? Each weight is used at each of 14·14 positions.",
-           "64 · 64 · (25 − 9 − 9) · 196"],
-    wrong={12_845_056: "that subtracts one 3×3; there are two in a row",
-           28_672: "that is weights; each is used at 14 · 14 positions",
-           14_450_688: "that is what the two 3×3 cost; what is saved is asked",
-           20_070_400: "that is what the 5×5 costs; what is saved is asked",
-           87_808: "each of the 64 outputs reads all 64 inputs: 64 · 64 pairs"}))
+exercise(
+    "09.6",
+    Number(
+        5_619_712,
+        unit="MACs",
+        hints=[
+            (
+                "How many weights has the 5×5, and how many the two 3×3 together? Each weight is"
+                " used at each of 14·14 positions."
+            ),
+            "64 · 64 · (25 − 9 − 9) · 196",
+        ],
+        wrong={
+            12_845_056: "that subtracts one 3×3; there are two in a row",
+            28_672: "that is weights; each is used at 14 · 14 positions",
+            14_450_688: "that is what the two 3×3 cost; what is saved is asked",
+            20_070_400: "that is what the 5×5 costs; what is saved is asked",
+            87_808: "each of the 64 outputs reads all 64 inputs: 64 · 64 pairs",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #749fdd78
-exercise("09.7", Choice("c",
-    why={"a": "a factor of 3 on a gradient that is too small by hundreds changes little; look at the figure of the gradients",
-         "b": "the gradient was about as large in the first block as in the last; it is small everywhere",
-         "d": "heads add parameters, and the network keeps all of its own"},
-    because="The differences between pictures are lost on the way up, and most of them before the first head.",
-    hints=["Look at the left panel of the figure: how much of the difference between pictures is left where the first head reads?"]))
+exercise(
+    "09.7",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "a factor of 3 on a gradient that is too small by hundreds changes little; look at"
+                " the figure of the gradients"
+            ),
+            "b": (
+                "the gradient was about as large in the first block as in the last; it is small"
+                " everywhere"
+            ),
+            "d": "heads add parameters, and the network keeps all of its own",
+        },
+        because=(
+            "The differences between pictures are lost on the way up, and most of them before the"
+            " first head."
+        ),
+        hints=[
+            "Look at the left panel of the figure: how much of the difference between pictures is"
+            " left where the first head reads?"
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch09.ipynb #09b89ceb
-exercise("09.8", Choice("b",
-    why={"a": "run it: with the same start and the same rate one of the two learns far better",
-         "c": "the rate is what you give; and at the start the gradients of the network with batch norm were larger, in the first block",
-         "d": "run it: both have the rate 0.1 here, and batch norm is the one that bears it"},
-    because="He sets the size of the signal once; batch norm sets it again in every step, whatever the last step did to the weights.",
-    hints=["What happens to the output of a convolution with batch norm behind it when all its weights double?"]))
+exercise(
+    "09.8",
+    Choice(
+        "b",
+        why={
+            "a": "run it: with the same start and the same rate one of the two learns far better",
+            "c": (
+                "the rate is what you give; and at the start the gradients of the network with"
+                " batch norm were larger, in the first block"
+            ),
+            "d": "run it: both have the rate 0.1 here, and batch norm is the one that bears it",
+        },
+        because=(
+            "He sets the size of the signal once; batch norm sets it again in every step, whatever"
+            " the last step did to the weights."
+        ),
+        hints=[
+            "What happens to the output of a convolution with batch norm behind it when all its"
+            " weights double?"
+        ],
+    ),
+)

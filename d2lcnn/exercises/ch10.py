@@ -11,42 +11,115 @@ import torch
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch10.ipynb #0bbb80a7
-exercise("10.1", Number(11.02, tol=0.006,
-    hints=["Mean and variance of the four numbers first; the variance divides by 4.",
-           "The mean is 5 and the variance (9 + 1 + 1 + 9) / 4 = 5. Then γ times (8 − 5) / √5, plus β."],
-    wrong={4.02: "the gain is in, the shift β = 7 is missing",
-           8.34: "you left out γ: standardise, multiply by γ, then add β",
-           10.49: "that divides by n − 1; for normalising, the batch's own variance is taken, with n",
-           8.8: "that divides by the variance; divide by its root",
-           1.34: "that is the standardised number; γ and β come after it"}))
+exercise(
+    "10.1",
+    Number(
+        11.02,
+        tol=0.006,
+        hints=[
+            "Mean and variance of the four numbers first; the variance divides by 4.",
+            (
+                "The mean is 5 and the variance (9 + 1 + 1 + 9) / 4 = 5. Then γ times (8 − 5) / √5,"
+                " plus β."
+            ),
+        ],
+        wrong={
+            4.02: "the gain is in, the shift β = 7 is missing",
+            8.34: "you left out γ: standardise, multiply by γ, then add β",
+            10.49: (
+                "that divides by n − 1; for normalising, the batch's own variance is taken, with n"
+            ),
+            8.8: "that divides by the variance; divide by its root",
+            1.34: "that is the standardised number; γ and β come after it",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #08cd5fb8
-exercise("10.2", Shape((1, 16, 1, 1), axes=("batch", "channels", "height", "width"),
-    hints=["Over which axes does a convolution's batch normalisation average? keepdim leaves them in place with size 1.",
-           "Axes 0, 2 and 3 become 1; the channels stay."],
-    wrong={(16,): "that is the shape without keepdim",
-           (32, 16, 1, 1): "that averages each map of each picture by itself; the batch is averaged over as well",
-           (1, 16, 10, 12): "that keeps the places apart; one kernel made them all, so they share a mean",
-           (32, 1, 1, 1): "that is one mean a picture, as layer normalisation has it; one a channel is asked"}))
+exercise(
+    "10.2",
+    Shape(
+        (1, 16, 1, 1),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            (
+                "Over which axes does a convolution's batch normalisation average? keepdim leaves"
+                " them in place with size 1."
+            ),
+            "Axes 0, 2 and 3 become 1; the channels stay.",
+        ],
+        wrong={
+            (16,): "that is the shape without keepdim",
+            (32, 16, 1, 1): (
+                "that averages each map of each picture by itself; the batch is averaged over as"
+                " well"
+            ),
+            (1, 16, 10, 12): (
+                "that keeps the places apart; one kernel made them all, so they share a mean"
+            ),
+            (32, 1, 1, 1): (
+                "that is one mean a picture, as layer normalisation has it; one a channel is asked"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #3468b09a
-exercise("10.3", Number(226, unit="parameters",
-    hints=["Whatever is added before the mean is subtracted has no effect. Which parameters only add?",
-           "The biases of the four layers that have a normalisation right behind them. The last layer has none behind it."],
-    wrong={236: "the last layer's 10 biases are needed: nothing is normalised behind it",
-           452: "those are the γs and βs; without them the network could represent less. Look at the layers before",
-           22: "the two fully connected layers with a normalisation behind them have biases as well",
-           204: "the two convolutions have biases as well"}))
+exercise(
+    "10.3",
+    Number(
+        226,
+        unit="parameters",
+        hints=[
+            (
+                "Whatever is added before the mean is subtracted has no effect. Which parameters"
+                " only add?"
+            ),
+            (
+                "The biases of the four layers that have a normalisation right behind them. The"
+                " last layer has none behind it."
+            ),
+        ],
+        wrong={
+            236: "the last layer's 10 biases are needed: nothing is normalised behind it",
+            452: (
+                "those are the γs and βs; without them the network could represent less. Look at"
+                " the layers before"
+            ),
+            22: (
+                "the two fully connected layers with a normalisation behind them have biases as"
+                " well"
+            ),
+            204: "the two convolutions have biases as well",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #ef473824
-exercise("10.4", Number(6.21, tol=0.006,
-    hints=["Where does the running variance start? How much of the gap to 9 is left after each step?",
-           "It starts at 1, and the gap of 8 shrinks by the factor 0.9 at each step: 9 − 8 · 0.9¹⁰."],
-    wrong={5.86: "that starts at 0, as the running mean does; the running variance starts at 1",
-           9.0: "the average has not arrived yet: after ten steps a third of the gap is left",
-           2.79: "that is the gap that is left, 8 · 0.9¹⁰",
-           1.8: "that is after one step",
-           5.90: "that is after nine steps; ten are asked"}))
+exercise(
+    "10.4",
+    Number(
+        6.21,
+        tol=0.006,
+        hints=[
+            (
+                "Where does the running variance start? How much of the gap to 9 is left after each"
+                " step?"
+            ),
+            (
+                "It starts at 1, and the gap of 8 shrinks by the factor 0.9 at each step: 9 − 8 ·"
+                " 0.9¹⁰."
+            ),
+        ],
+        wrong={
+            5.86: "that starts at 0, as the running mean does; the running variance starts at 1",
+            9.0: "the average has not arrived yet: after ten steps a third of the gap is left",
+            2.79: "that is the gap that is left, 8 · 0.9¹⁰",
+            1.8: "that is after one step",
+            5.90: "that is after nine steps; ten are asked",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #1b7f8dab
 def group_norm(X, groups, eps=1e-5):
@@ -61,7 +134,9 @@ def _maps(g):
     "Lopsided maps whose channels differ in mean and spread, in two or three groups"
     groups, per = (torch.randint(2, 4, (), generator=g).item() for _ in range(2))
     C = groups * per
-    X = torch.randn(3, C, 4, 5, generator=g) * (torch.rand(1, C, 1, 1, generator=g) + .5) + torch.randn(1, C, 1, 1, generator=g)
+    X = torch.randn(3, C, 4, 5, generator=g) * (
+        torch.rand(1, C, 1, 1, generator=g) + 0.5
+    ) + torch.randn(1, C, 1, 1, generator=g)
     return X, groups
 
 
@@ -70,25 +145,32 @@ def _over(X, axes, eps=1e-5, correction=0):
     return (X - mean) / torch.sqrt(var + eps)
 
 
-def _batch_too(X, groups): return _over(X.unflatten(1, (groups, -1)), (0, 2, 3, 4)).flatten(1, 2)
+def _batch_too(X, groups):
+    return _over(X.unflatten(1, (groups, -1)), (0, 2, 3, 4)).flatten(1, 2)
 
 
-def _layer(X, groups): return _over(X, (1, 2, 3))
+def _layer(X, groups):
+    return _over(X, (1, 2, 3))
 
 
-def _instance(X, groups): return _over(X, (2, 3))
+def _instance(X, groups):
+    return _over(X, (2, 3))
 
 
-def _batch(X, groups): return _over(X, (0, 2, 3))
+def _batch(X, groups):
+    return _over(X, (0, 2, 3))
 
 
-def _wrong_way(X, groups): return _over(X.unflatten(1, (-1, groups)), (2, 3, 4)).flatten(1, 2)
+def _wrong_way(X, groups):
+    return _over(X.unflatten(1, (-1, groups)), (2, 3, 4)).flatten(1, 2)
 
 
-def _places(X, groups): return _over(X.unflatten(1, (groups, -1)), (2,)).flatten(1, 2)
+def _places(X, groups):
+    return _over(X.unflatten(1, (groups, -1)), (2,)).flatten(1, 2)
 
 
-def _grouped(X, groups): return _over(X.unflatten(1, (groups, -1)), (2, 3, 4))
+def _grouped(X, groups):
+    return _over(X.unflatten(1, (groups, -1)), (2, 3, 4))
 
 
 def _no_root(X, groups):
@@ -96,21 +178,47 @@ def _no_root(X, groups):
     return ((X.unflatten(1, (groups, -1)) - mean) / (var + 1e-5)).flatten(1, 2)
 
 
-def _unbiased(X, groups): return _over(X.unflatten(1, (groups, -1)), (2, 3, 4), correction=1).flatten(1, 2)
+def _unbiased(X, groups):
+    return _over(X.unflatten(1, (groups, -1)), (2, 3, 4), correction=1).flatten(1, 2)
 
 # %% ../../nbs/exercises/ch10.ipynb #3d7d2aea
-exercise("10.5", Function(group_norm, _maps,
-    hints=["Split the channel axis in two: X.reshape(N, groups, C // groups, H, W). Over which of the five axes do you average?",
-           "Over axes 2, 3 and 4, with keepdim=True. Normalise, then reshape to X.shape."],
-    mistakes={"batch too": (_batch_too, "you average over the batch as well; group normalisation treats each picture by itself"),
-              "layer": (_layer, "that is one group of all channels, layer normalisation"),
-              "instance": (_instance, "that is each channel by itself, instance normalisation"),
-              "batch": (_batch, "that is batch normalisation"),
-              "wrong way": (_wrong_way, "the channel axis is split the wrong way round: groups first, then the C // groups channels of a group"),
-              "places": (_places, "the places, height and width, share the mean too"),
-              "grouped": (_grouped, "the numbers are right; bring them back into the shape of X"),
-              "no root": (_no_root, "divide by the root of the variance"),
-              "unbiased": (_unbiased, "that divides by n − 1; normalising takes the variance with n")}))
+exercise(
+    "10.5",
+    Function(
+        group_norm,
+        _maps,
+        hints=[
+            (
+                "Split the channel axis in two: X.reshape(N, groups, C // groups, H, W). Over which"
+                " of the five axes do you average?"
+            ),
+            "Over axes 2, 3 and 4, with keepdim=True. Normalise, then reshape to X.shape.",
+        ],
+        mistakes={
+            "batch too": (
+                _batch_too,
+                (
+                    "you average over the batch as well; group normalisation treats each picture by"
+                    " itself"
+                ),
+            ),
+            "layer": (_layer, "that is one group of all channels, layer normalisation"),
+            "instance": (_instance, "that is each channel by itself, instance normalisation"),
+            "batch": (_batch, "that is batch normalisation"),
+            "wrong way": (
+                _wrong_way,
+                (
+                    "the channel axis is split the wrong way round: groups first, then the C //"
+                    " groups channels of a group"
+                ),
+            ),
+            "places": (_places, "the places, height and width, share the mean too"),
+            "grouped": (_grouped, "the numbers are right; bring them back into the shape of X"),
+            "no root": (_no_root, "divide by the root of the variance"),
+            "unbiased": (_unbiased, "that divides by n − 1; normalising takes the variance with n"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #fc8db309
 def input_gradient(X, gamma, G, eps=1e-5):
@@ -122,7 +230,9 @@ def input_gradient(X, gamma, G, eps=1e-5):
 
 def _batch_and_gradient(g):
     n, c = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((4, 9), (2, 5)))
-    X = torch.randn(n, c, generator=g) * (torch.rand(c, generator=g) + .5) + torch.randn(c, generator=g)
+    X = torch.randn(n, c, generator=g) * (torch.rand(c, generator=g) + 0.5) + torch.randn(
+        c, generator=g
+    )
     return X, torch.randn(c, generator=g), torch.randn(n, c, generator=g)
 
 
@@ -132,10 +242,12 @@ def _parts(X, eps=1e-5):
     return (X - mean) / sigma, sigma
 
 
-def _constants(X, gamma, G, eps=1e-5): return gamma / _parts(X)[1] * G
+def _constants(X, gamma, G, eps=1e-5):
+    return gamma / _parts(X)[1] * G
 
 
-def _mean_only(X, gamma, G, eps=1e-5): return gamma / _parts(X)[1] * (G - G.mean(0))
+def _mean_only(X, gamma, G, eps=1e-5):
+    return gamma / _parts(X)[1] * (G - G.mean(0))
 
 
 def _var_only(X, gamma, G, eps=1e-5):
@@ -148,34 +260,98 @@ def _sums(X, gamma, G, eps=1e-5):
     return gamma / sigma * (G - G.sum(0) - X_hat * (G * X_hat).sum(0))
 
 
-def _no_gamma(X, gamma, G, eps=1e-5): return input_gradient(X, 1., G)
+def _no_gamma(X, gamma, G, eps=1e-5):
+    return input_gradient(X, 1.0, G)
 
 
-def _no_sigma(X, gamma, G, eps=1e-5): return input_gradient(X, gamma, G) * _parts(X)[1]
+def _no_sigma(X, gamma, G, eps=1e-5):
+    return input_gradient(X, gamma, G) * _parts(X)[1]
 
 # %% ../../nbs/exercises/ch10.ipynb #6a955c42
-exercise("10.6", Function(input_gradient, _batch_and_gradient,
-    hints=["Three roads lead from X to Y: directly, through the mean, and through the variance. Each gives one term.",
-           "With X_hat and sigma = √(var + ε): gamma / sigma times G, minus the mean of G over the batch, minus X_hat times the mean of G · X_hat."],
-    mistakes={"constants": (_constants, "that treats mean and variance as constants; they depend on X too"),
-              "mean only": (_mean_only, "the road through the mean is there; the one through the variance is missing"),
-              "variance only": (_var_only, "the road through the variance is there; the one through the mean is missing"),
-              "sums": (_sums, "right terms, but means over the batch, not sums"),
-              "no gamma": (_no_gamma, "gamma is missing: Y is gamma times the normalised X"),
-              "no sigma": (_no_sigma, "the division by sigma is missing")}))
+exercise(
+    "10.6",
+    Function(
+        input_gradient,
+        _batch_and_gradient,
+        hints=[
+            (
+                "Three roads lead from X to Y: directly, through the mean, and through the"
+                " variance. Each gives one term."
+            ),
+            (
+                "With X_hat and sigma = √(var + ε): gamma / sigma times G, minus the mean of G over"
+                " the batch, minus X_hat times the mean of G · X_hat."
+            ),
+        ],
+        mistakes={
+            "constants": (
+                _constants,
+                "that treats mean and variance as constants; they depend on X too",
+            ),
+            "mean only": (
+                _mean_only,
+                "the road through the mean is there; the one through the variance is missing",
+            ),
+            "variance only": (
+                _var_only,
+                "the road through the variance is there; the one through the mean is missing",
+            ),
+            "sums": (_sums, "right terms, but means over the batch, not sums"),
+            "no gamma": (_no_gamma, "gamma is missing: Y is gamma times the normalised X"),
+            "no sigma": (_no_sigma, "the division by sigma is missing"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #ecfa0781
-exercise("10.7", Choice("c",
-    why={"a": "the convolutions' layers do not complain: even for one picture they have 24·24 and 8·8 values for each channel",
-         "b": "the running averages are used in prediction only; this network is in training mode",
-         "d": "the last layer has no normalisation behind it"},
-    because="It has one value for each of its 120 features, and from one value there is no variance to estimate.",
-    hints=["For each of the four normalising layers, count the values that share a mean when N = 1."]))
+exercise(
+    "10.7",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "the convolutions' layers do not complain: even for one picture they have 24·24 and"
+                " 8·8 values for each channel"
+            ),
+            "b": (
+                "the running averages are used in prediction only; this network is in training mode"
+            ),
+            "d": "the last layer has no normalisation behind it",
+        },
+        because=(
+            "It has one value for each of its 120 features, and from one value there is no variance"
+            " to estimate."
+        ),
+        hints=[
+            "For each of the four normalising layers, count the values that share a mean when N"
+            " = 1."
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch10.ipynb #2034d0f9
-exercise("10.8", Choice("b",
-    why={"a": "before, the mean took away right behind the bias what it had added; now a sigmoid stands between them",
-         "c": "the fully connected layers and the convolutions are alike in this: a sigmoid follows the bias",
-         "d": "the fully connected layers and the convolutions are alike in this: a sigmoid follows the bias"},
-    because="Adding before a sigmoid is not adding behind it.",
-    hints=["What stands between the bias and the next mean now? Can a mean take away what happened inside it?"]))
+exercise(
+    "10.8",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "before, the mean took away right behind the bias what it had added; now a sigmoid"
+                " stands between them"
+            ),
+            "c": (
+                "the fully connected layers and the convolutions are alike in this: a sigmoid"
+                " follows the bias"
+            ),
+            "d": (
+                "the fully connected layers and the convolutions are alike in this: a sigmoid"
+                " follows the bias"
+            ),
+        },
+        because="Adding before a sigmoid is not adding behind it.",
+        hints=[
+            "What stands between the bias and the next mean now? Can a mean take away what happened"
+            " inside it?"
+        ],
+    ),
+)

@@ -12,125 +12,321 @@ from torch.nn import functional as F
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch11.ipynb #2cb6fe0e
-exercise("11.1", Shape((2, 128, 18, 10), axes=("batch", "channels", "height", "width"),
-    hints=["Only the first block of the stage changes the shape. Its 3×3 convolution has padding 1 and stride 2.",
-           "(35 + 2 − 3) // 2 + 1 for the height, and the same for the width."],
-    wrong={(2, 128, 17, 10): "35 halves to 18 here: with padding 1 the last row still has a place to stop",
-           (2, 128, 9, 5): "only the first block has stride 2; the second one keeps the size",
-           (2, 64, 18, 10): "the stage doubles the channels",
-           (2, 128, 35, 20): "that would be a stage with first_block=True; the others halve height and width",
-           (2, 128, 10, 18): "the last two axes are swapped: height comes before width"}))
+exercise(
+    "11.1",
+    Shape(
+        (2, 128, 18, 10),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            (
+                "Only the first block of the stage changes the shape. Its 3×3 convolution has"
+                " padding 1 and stride 2."
+            ),
+            "(35 + 2 − 3) // 2 + 1 for the height, and the same for the width.",
+        ],
+        wrong={
+            (2, 128, 17, 10): (
+                "35 halves to 18 here: with padding 1 the last row still has a place to stop"
+            ),
+            (2, 128, 9, 5): "only the first block has stride 2; the second one keeps the size",
+            (2, 64, 18, 10): "the stage doubles the channels",
+            (2, 128, 35, 20): (
+                "that would be a stage with first_block=True; the others halve height and width"
+            ),
+            (2, 128, 10, 18): "the last two axes are swapped: height comes before width",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #75b10358
-exercise("11.2", Number(230_272, unit="parameters",
-    hints=["Three convolutions with biases and two batch norms with a scale and a shift for each channel.",
-           "(9·64 + 1)·128, (9·128 + 1)·128, 2·2·128 and (64 + 1)·128."],
-    wrong={221_952: "the 1×1 convolution on the skip has parameters, too",
-           229_760: "the two batch norms learn a scale and a shift for each channel",
-           230_016: "there are two batch norms, each with a scale and a shift for each channel",
-           229_888: "each convolution has a bias for each of its 128 outputs",
-           156_544: "the second convolution reads 128 channels",
-           230_784: "running averages are no parameters; a batch norm learns two numbers a channel"}))
+exercise(
+    "11.2",
+    Number(
+        230_272,
+        unit="parameters",
+        hints=[
+            (
+                "Three convolutions with biases and two batch norms with a scale and a shift for"
+                " each channel."
+            ),
+            "(9·64 + 1)·128, (9·128 + 1)·128, 2·2·128 and (64 + 1)·128.",
+        ],
+        wrong={
+            221_952: "the 1×1 convolution on the skip has parameters, too",
+            229_760: "the two batch norms learn a scale and a shift for each channel",
+            230_016: "there are two batch norms, each with a scale and a shift for each channel",
+            229_888: "each convolution has a bias for each of its 128 outputs",
+            156_544: "the second convolution reads 128 channels",
+            230_784: (
+                "running averages are no parameters; a batch norm learns two numbers a channel"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #81b63d78
-exercise("11.3", Number(37, unit="paths",
-    hints=["How many ways are there to choose the branches that a path passes, six of eight?",
-           "Six, seven and eight of eight: 28 + 8 + 1."],
-    wrong={28: "those are the paths through exactly six branches; seven and eight count, too",
-           36: "the path through all eight branches counts, too",
-           9: "those are the paths through seven and eight; six count, too",
-           3: "that counts the lengths; for most lengths there are many paths",
-           256: "those are all paths"}))
+exercise(
+    "11.3",
+    Number(
+        37,
+        unit="paths",
+        hints=[
+            "How many ways are there to choose the branches that a path passes, six of eight?",
+            "Six, seven and eight of eight: 28 + 8 + 1.",
+        ],
+        wrong={
+            28: "those are the paths through exactly six branches; seven and eight count, too",
+            36: "the path through all eight branches counts, too",
+            9: "those are the paths through seven and eight; six count, too",
+            3: "that counts the lengths; for most lengths there are many paths",
+            256: "those are all paths",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #dd859011
 def residual(X, K1, b1, K2, b2):
     Y = F.relu(F.conv2d(X, K1, b1, padding=1))
     return F.relu(F.conv2d(Y, K2, b2, padding=1) + X)
 
+
 def _maps(g):
     "Lopsided maps, and kernels for them"
-    c, h, w = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 5), (5, 8), (8, 11)))
-    r = lambda *shape: torch.randn(*shape, generator=g)
+    c, h, w = (
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 5), (5, 8), (8, 11))
+    )
+
+    def r(*shape):
+        return torch.randn(*shape, generator=g)
+
     return r(2, c, h, w), r(c, c, 3, 3), r(c), r(c, c, 3, 3), r(c)
 
-def _two(X, K1, b1, K2, b2): return F.conv2d(F.relu(F.conv2d(X, K1, b1, padding=1)), K2, b2, padding=1)
-def _plain(X, K1, b1, K2, b2): return F.relu(_two(X, K1, b1, K2, b2))
-def _too_early(X, K1, b1, K2, b2): return F.relu(_two(X, K1, b1, K2, b2)) + X
-def _no_last_relu(X, K1, b1, K2, b2): return _two(X, K1, b1, K2, b2) + X
-def _no_first_relu(X, K1, b1, K2, b2): return F.relu(F.conv2d(F.conv2d(X, K1, b1, padding=1), K2, b2, padding=1) + X)
+
+def _two(X, K1, b1, K2, b2):
+    return F.conv2d(F.relu(F.conv2d(X, K1, b1, padding=1)), K2, b2, padding=1)
+
+
+def _plain(X, K1, b1, K2, b2):
+    return F.relu(_two(X, K1, b1, K2, b2))
+
+
+def _too_early(X, K1, b1, K2, b2):
+    return F.relu(_two(X, K1, b1, K2, b2)) + X
+
+
+def _no_last_relu(X, K1, b1, K2, b2):
+    return _two(X, K1, b1, K2, b2) + X
+
+
+def _no_first_relu(X, K1, b1, K2, b2):
+    return F.relu(F.conv2d(F.conv2d(X, K1, b1, padding=1), K2, b2, padding=1) + X)
+
+
 def _skip_inside(X, K1, b1, K2, b2):
     Y = F.relu(F.conv2d(X, K1, b1, padding=1))
     return F.relu(F.conv2d(Y, K2, b2, padding=1) + Y)
-def _no_bias(X, K1, b1, K2, b2): return residual(X, K1, None, K2, None)
-def _one_kernel(X, K1, b1, K2, b2): return residual(X, K1, b1, K1, b1)
 
-exercise("11.4", Function(residual, _maps,
-    hints=["Convolution, ReLU, convolution; add X; ReLU. Padding 1 keeps the size, or X could not be added.",
-           "F.relu(F.conv2d(Y, K2, b2, padding=1) + X), where Y = F.relu(F.conv2d(X, K1, b1, padding=1))."],
-    mistakes={"plain": (_plain, "the skip is missing: add X before the last ReLU"),
-              "too early": (_too_early, "the ReLU comes after the sum, and you have it before"),
-              "no last": (_no_last_relu, "the ReLU after the sum is missing"),
-              "no first": (_no_first_relu, "the ReLU between the two convolutions is missing"),
-              "inside": (_skip_inside, "you added the output of the first convolution; the skip starts at X"),
-              "no bias": (_no_bias, "b1 and b2 are not used"),
-              "one kernel": (_one_kernel, "the second convolution has its own kernel and bias, K2 and b2")}))
+
+def _no_bias(X, K1, b1, K2, b2):
+    return residual(X, K1, None, K2, None)
+
+
+def _one_kernel(X, K1, b1, K2, b2):
+    return residual(X, K1, b1, K1, b1)
+
+
+exercise(
+    "11.4",
+    Function(
+        residual,
+        _maps,
+        hints=[
+            (
+                "Convolution, ReLU, convolution; add X; ReLU. Padding 1 keeps the size, or X could"
+                " not be added."
+            ),
+            (
+                "F.relu(F.conv2d(Y, K2, b2, padding=1) + X), where Y = F.relu(F.conv2d(X, K1, b1,"
+                " padding=1))."
+            ),
+        ],
+        mistakes={
+            "plain": (_plain, "the skip is missing: add X before the last ReLU"),
+            "too early": (_too_early, "the ReLU comes after the sum, and you have it before"),
+            "no last": (_no_last_relu, "the ReLU after the sum is missing"),
+            "no first": (_no_first_relu, "the ReLU between the two convolutions is missing"),
+            "inside": (
+                _skip_inside,
+                "you added the output of the first convolution; the skip starts at X",
+            ),
+            "no bias": (_no_bias, "b1 and b2 are not used"),
+            "one kernel": (
+                _one_kernel,
+                "the second convolution has its own kernel and bias, K2 and b2",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #fd225e23
-exercise("11.5", Number(0.0581, tol=0.0006,
-    hints=["The path that takes every skip passes the factor once in each block.", "0.9 to the power of 27."],
-    wrong={24.3: "the factors multiply, block after block; they do not add up",
-           0.9: "that is one block; the path goes through 27",
-           0.1: "0.9 times itself, 27 times, is asked",
-           0.0646: "that is for 26 blocks"}))
+exercise(
+    "11.5",
+    Number(
+        0.0581,
+        tol=0.0006,
+        hints=[
+            "The path that takes every skip passes the factor once in each block.",
+            "0.9 to the power of 27.",
+        ],
+        wrong={
+            24.3: "the factors multiply, block after block; they do not add up",
+            0.9: "that is one block; the path goes through 27",
+            0.1: "0.9 times itself, 27 times, is asked",
+            0.0646: "that is for 26 blocks",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #7f77d80a
-exercise("11.6", Choice("c",
-    why={"a": "look at the convolutions' gradients: what are they multiplied by on their way through the last batch norm?",
-         "b": "the derivative for γ itself is the normalised map, and that is not 0",
-         "d": "the gradient reaches the convolutions only through γ, and that is 0"},
-    because="γ and β stand last; everything before them gets its gradient multiplied by γ = 0, in the first step.",
-    hints=["The branch ends with γ·x̂ + β. Take the derivatives for γ, for β and for x̂.",
-           "block = Residual(8, 8), set γ to 0, call backward on some loss, and print every gradient."]))
+exercise(
+    "11.6",
+    Choice(
+        "c",
+        why={
+            "a": (
+                "look at the convolutions' gradients: what are they multiplied by on their way"
+                " through the last batch norm?"
+            ),
+            "b": "the derivative for γ itself is the normalised map, and that is not 0",
+            "d": "the gradient reaches the convolutions only through γ, and that is 0",
+        },
+        because=(
+            "γ and β stand last; everything before them gets its gradient multiplied by γ = 0, in"
+            " the first step."
+        ),
+        hints=[
+            "The branch ends with γ·x̂ + β. Take the derivatives for γ, for β and for x̂.",
+            (
+                "block = Residual(8, 8), set γ to 0, call backward on some loss, and print every"
+                " gradient."
+            ),
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #67a0e30f
-exercise("11.7", Choice("b",
-    why={"a": "the gradient with batch norm is the one that training would use; the network without it is another network",
-         "c": "look at the right panel: the plain network's gradient is at its smallest at the last block, and even there it is not tiny compared with the residual one",
-         "d": "the first steps of training use just these gradients, and the claim is about them, too"},
-    because="A claim about vanishing gradients is refuted by gradients that grow.",
-    hints=["What does the right panel of the figure say about the size of the gradient at the first block?"]))
+exercise(
+    "11.7",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "the gradient with batch norm is the one that training would use; the network"
+                " without it is another network"
+            ),
+            "c": (
+                "look at the right panel: the plain network's gradient is at its smallest at the"
+                " last block, and even there it is not tiny compared with the residual one"
+            ),
+            "d": (
+                "the first steps of training use just these gradients, and the claim is about"
+                " them, too"
+            ),
+        },
+        because="A claim about vanishing gradients is refuted by gradients that grow.",
+        hints=[
+            "What does the right panel of the figure say about the size of the gradient at the"
+            " first block?"
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #31147794
-def skip(X, W, b): return F.conv2d(F.avg_pool2d(X, 2), W, b)
+def skip(X, W, b):
+    return F.conv2d(F.avg_pool2d(X, 2), W, b)
+
 
 def _wide(g):
     "Maps with even sides, and a 1×1 kernel that changes the number of channels"
     h, w = (2 * torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((2, 4), (5, 7)))
-    r = lambda *shape: torch.randn(*shape, generator=g)
+
+    def r(*shape):
+        return torch.randn(*shape, generator=g)
+
     return r(2, 3, h, w), r(5, 3, 1, 1), r(5)
 
-def _strided(X, W, b): return F.conv2d(X, W, b, stride=2)
-def _both(X, W, b): return F.conv2d(F.avg_pool2d(X, 2), W, b, stride=2)
-def _largest(X, W, b): return F.conv2d(F.max_pool2d(X, 2), W, b)
-def _no_pool(X, W, b): return F.conv2d(X, W, b)
-def _biasless(X, W, b): return F.conv2d(F.avg_pool2d(X, 2), W)
-def _rectified(X, W, b): return F.relu(F.conv2d(F.avg_pool2d(X, 2), W, b))
 
-exercise("11.8", Function(skip, _wide,
-    hints=["First F.avg_pool2d over 2×2 pixels, which halves the size; then the 1×1 convolution, which has no need to stride.",
-           "F.conv2d(..., W, b) applied to F.avg_pool2d(X, 2)."],
-    mistakes={"strided": (_strided, "that is the old skip: it looks at one pixel of four; average 2×2 pixels first"),
-              "both": (_both, "the average halves the size already; the 1×1 needs stride 1"),
-              "max": (_largest, "that takes the maximum; the average is asked"),
-              "no pool": (_no_pool, "the maps are still as large as before; average 2×2 pixels first"),
-              "no bias": (_biasless, "b is not used"),
-              "relu": (_rectified, "there is no ReLU on a skip")}))
+def _strided(X, W, b):
+    return F.conv2d(X, W, b, stride=2)
+
+
+def _both(X, W, b):
+    return F.conv2d(F.avg_pool2d(X, 2), W, b, stride=2)
+
+
+def _largest(X, W, b):
+    return F.conv2d(F.max_pool2d(X, 2), W, b)
+
+
+def _no_pool(X, W, b):
+    return F.conv2d(X, W, b)
+
+
+def _biasless(X, W, b):
+    return F.conv2d(F.avg_pool2d(X, 2), W)
+
+
+def _rectified(X, W, b):
+    return F.relu(F.conv2d(F.avg_pool2d(X, 2), W, b))
+
+
+exercise(
+    "11.8",
+    Function(
+        skip,
+        _wide,
+        hints=[
+            (
+                "First F.avg_pool2d over 2×2 pixels, which halves the size; then the 1×1"
+                " convolution, which has no need to stride."
+            ),
+            "F.conv2d(..., W, b) applied to F.avg_pool2d(X, 2).",
+        ],
+        mistakes={
+            "strided": (
+                _strided,
+                "that is the old skip: it looks at one pixel of four; average 2×2 pixels first",
+            ),
+            "both": (_both, "the average halves the size already; the 1×1 needs stride 1"),
+            "max": (_largest, "that takes the maximum; the average is asked"),
+            "no pool": (
+                _no_pool,
+                "the maps are still as large as before; average 2×2 pixels first",
+            ),
+            "no bias": (_biasless, "b is not used"),
+            "relu": (_rectified, "there is no ReLU on a skip"),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch11.ipynb #c0434fa6
-exercise("11.9", Number(1_114_112, unit="MACs",
-    hints=["A quarter of the channels is used in the middle: 256.", "1024·256 + 9·256·256 + 256·1024."],
-    wrong={18_874_368: "those are two 3×3 convolutions on all 1024 channels; the bottleneck narrows first",
-           851_968: "there are two 1×1 convolutions: one narrows, one widens",
-           524_288: "the 3×3 convolution in the middle counts, too",
-           589_824: "that is the 3×3 convolution alone",
-           9_961_472: "the 3×3 convolution works on 256 channels, not on 1024"}))
+exercise(
+    "11.9",
+    Number(
+        1_114_112,
+        unit="MACs",
+        hints=[
+            "A quarter of the channels is used in the middle: 256.",
+            "1024·256 + 9·256·256 + 256·1024.",
+        ],
+        wrong={
+            18_874_368: (
+                "those are two 3×3 convolutions on all 1024 channels; the bottleneck narrows first"
+            ),
+            851_968: "there are two 1×1 convolutions: one narrows, one widens",
+            524_288: "the 3×3 convolution in the middle counts, too",
+            589_824: "that is the 3×3 convolution alone",
+            9_961_472: "the 3×3 convolution works on 256 channels, not on 1024",
+        },
+    ),
+)

@@ -12,123 +12,269 @@ from torch.nn import functional as F
 from ..check import Choice, Function, Number, Shape, exercise
 
 # %% ../../nbs/exercises/ch12.ipynb #d4d678bd
-exercise("12.1", Shape((4, 28, 9, 5), axes=("batch", "channels", "height", "width"),
-    hints=["The block changes the channels only, the transition changes channels, height and width.",
-           "20 + 3 · 12 = 56 maps leave the block. The transition makes 28 of them and halves both sides."],
-    wrong={(4, 56, 18, 10): "that is after the block; the transition follows",
-           (4, 28, 18, 10): "the transition also halves height and width",
-           (4, 56, 9, 5): "the transition mixes the 56 maps down to 28",
-           (4, 28, 5, 9): "the last two axes are swapped: height comes before width",
-           (4, 18, 9, 5): "the block keeps its input: 20 + 3 · 12 maps leave it, not 3 · 12"}))
+exercise(
+    "12.1",
+    Shape(
+        (4, 28, 9, 5),
+        axes=("batch", "channels", "height", "width"),
+        hints=[
+            (
+                "The block changes the channels only, the transition changes channels, height and"
+                " width."
+            ),
+            (
+                "20 + 3 · 12 = 56 maps leave the block. The transition makes 28 of them and halves"
+                " both sides."
+            ),
+        ],
+        wrong={
+            (4, 56, 18, 10): "that is after the block; the transition follows",
+            (4, 28, 18, 10): "the transition also halves height and width",
+            (4, 56, 9, 5): "the transition mixes the 56 maps down to 28",
+            (4, 28, 5, 9): "the last two axes are swapped: height comes before width",
+            (4, 18, 9, 5): "the block keeps its input: 20 + 3 · 12 maps leave it, not 3 · 12",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #a9851615
-exercise("12.2", Number(220, unit="channels",
-    hints=["Start from 64. Each block adds (layers · growth rate), each transition halves. How many transitions are there for three blocks?",
-           "64 + 48 = 112 → 56, then + 96 = 152 → 76, then + 144."],
-    wrong={110: "there is no transition after the last block",
-           352: "the transitions between the blocks halve the channels",
-           204: "the stem gives 64 channels, whatever the growth rate",
-           148: "a transition stands after each block but the last: halve after the first block too"}))
+exercise(
+    "12.2",
+    Number(
+        220,
+        unit="channels",
+        hints=[
+            (
+                "Start from 64. Each block adds (layers · growth rate), each transition halves. How"
+                " many transitions are there for three blocks?"
+            ),
+            "64 + 48 = 112 → 56, then + 96 = 152 → 76, then + 144.",
+        ],
+        wrong={
+            110: "there is no transition after the last block",
+            352: "the transitions between the blocks halve the channels",
+            204: "the stem gives 64 channels, whatever the growth rate",
+            148: (
+                "a transition stands after each block but the last: halve after the first block too"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #d8cfec11
-exercise("12.3", Number(1185, unit="parameters",
-    hints=["How many maps does each of the two layers read?",
-           "The first reads 10, the second 15. Each has 2 parameters for each map read, 9 weights for each pair of maps, and 5 biases."],
-    wrong={950: "the second layer reads 15 maps, not 10",
-           1135: "the normalisation has a scale and a shift for each map read: 20 and 30",
-           1160: "the normalisation has two parameters for each map read, a scale and a shift",
-           1175: "each layer has 5 biases",
-           1125: "that is the kernels alone; normalisation and biases have parameters too",
-           475: "that is the first layer; the second follows"}))
+exercise(
+    "12.3",
+    Number(
+        1185,
+        unit="parameters",
+        hints=[
+            "How many maps does each of the two layers read?",
+            (
+                "The first reads 10, the second 15. Each has 2 parameters for each map read, 9"
+                " weights for each pair of maps, and 5 biases."
+            ),
+        ],
+        wrong={
+            950: "the second layer reads 15 maps, not 10",
+            1135: "the normalisation has a scale and a shift for each map read: 20 and 30",
+            1160: "the normalisation has two parameters for each map read, a scale and a shift",
+            1175: "each layer has 5 biases",
+            1125: "that is the kernels alone; normalisation and biases have parameters too",
+            475: "that is the first layer; the second follows",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #db1cf77f
-exercise("12.4", Number(61, unit="pixels",
-    hints=["How wide must the maps be after the stem, to survive four halvings?",
-           "16. The stem divides by 4 and rounds up: which is the first width that gives 16 and not 15?"],
-    wrong={64: "64 works, and so do a few smaller sizes: the stem rounds up",
-           60: "60 pixels give 15 after the stem, and 15 → 7 → 3 → 1 → 0",
-           29: "that is for four blocks; the fifth brings one more halving",
-           125: "five blocks have four transitions between them, not five",
-           16: "that is what must be left after the stem"}))
+exercise(
+    "12.4",
+    Number(
+        61,
+        unit="pixels",
+        hints=[
+            "How wide must the maps be after the stem, to survive four halvings?",
+            (
+                "16. The stem divides by 4 and rounds up: which is the first width that gives 16"
+                " and not 15?"
+            ),
+        ],
+        wrong={
+            64: "64 works, and so do a few smaller sizes: the stem rounds up",
+            60: "60 pixels give 15 after the stem, and 15 → 7 → 3 → 1 → 0",
+            29: "that is for four blocks; the fifth brings one more halving",
+            125: "five blocks have four transitions between them, not five",
+            16: "that is what must be left after the stem",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #657b9e82
 def dense(X, kernels):
-    for K in kernels: X = torch.cat((X, F.conv2d(X.relu(), K, padding=1)), dim=1)
+    for K in kernels:
+        X = torch.cat((X, F.conv2d(X.relu(), K, padding=1)), dim=1)
     return X
 
 
 def _stack(g):
     "A lopsided stack and two to four kernels with different numbers of new maps"
-    r = lambda *shape: torch.randn(*shape, generator=g)
-    H, W, c = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((5, 8), (8, 11), (2, 5)))
+
+    def r(*shape):
+        return torch.randn(*shape, generator=g)
+
+    H, W, c = (
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((5, 8), (8, 11), (2, 5))
+    )
     X, kernels = r(2, c, H, W), []
     for _ in range(torch.randint(2, 5, (), generator=g).item()):
         new = torch.randint(1, 4, (), generator=g).item()
-        kernels.append(r(new, c, 3, 3)); c += new
+        kernels.append(r(new, c, 3, 3))
+        c += new
     return X, kernels
 
 
 def _grow(X, kernels, act=torch.relu, join=lambda X, Y: torch.cat((X, Y), 1)):
-    for K in kernels: X = join(X, F.conv2d(act(X), K, padding=1))
+    for K in kernels:
+        X = join(X, F.conv2d(act(X), K, padding=1))
     return X
 
 
-def _no_relu(X, kernels): return _grow(X, kernels, act=lambda X: X)
+def _no_relu(X, kernels):
+    return _grow(X, kernels, act=lambda X: X)
 
 
-def _in_front(X, kernels): return _grow(X, kernels, join=lambda X, Y: torch.cat((Y, X), 1))
+def _in_front(X, kernels):
+    return _grow(X, kernels, join=lambda X, Y: torch.cat((Y, X), 1))
 
 
-def _relu_kept(X, kernels): return _grow(X, kernels, join=lambda X, Y: torch.cat((X.relu(), Y), 1))
+def _relu_kept(X, kernels):
+    return _grow(X, kernels, join=lambda X, Y: torch.cat((X.relu(), Y), 1))
 
 
 def _relu_after(X, kernels):
-    for K in kernels: X = torch.cat((X, F.conv2d(X, K, padding=1).relu()), 1)
+    for K in kernels:
+        X = torch.cat((X, F.conv2d(X, K, padding=1).relu()), 1)
     return X
 
 
-def _new_only(X, kernels): return dense(X, kernels)[:, X.shape[1]:]
+def _new_only(X, kernels):
+    return dense(X, kernels)[:, X.shape[1] :]
 
 
-def _last_only(X, kernels): return dense(X, kernels)[:, -len(kernels[-1]):]
+def _last_only(X, kernels):
+    return dense(X, kernels)[:, -len(kernels[-1]) :]
 
 # %% ../../nbs/exercises/ch12.ipynb #55c2815b
-exercise("12.5", Function(dense, _stack,
-    hints=["The stack is X. In each round: new = convolution of X.relu(), then X = X and new, concatenated along axis 1.",
-           "torch.cat((X, F.conv2d(X.relu(), K, padding=1)), dim=1), once for each kernel."],
-    mistakes={"no relu": (_no_relu, "the ReLU is missing: each layer reads the stack after ReLU"),
-              "in front": (_in_front, "the new maps go behind the old ones: torch.cat((X, new), dim=1)"),
-              "relu kept": (_relu_kept, "you put the maps after ReLU into the stack; the ReLU is for reading only, the stack keeps the values before it"),
-              "relu after": (_relu_after, "you apply the ReLU to what a layer makes; here it is applied to what a layer reads"),
-              "new only": (_new_only, "the input is missing from the result: the stack keeps it"),
-              "last only": (_last_only, "that is the last layer's maps alone; return the whole stack")}))
+exercise(
+    "12.5",
+    Function(
+        dense,
+        _stack,
+        hints=[
+            (
+                "The stack is X. In each round: new = convolution of X.relu(), then X = X and new,"
+                " concatenated along axis 1."
+            ),
+            "torch.cat((X, F.conv2d(X.relu(), K, padding=1)), dim=1), once for each kernel.",
+        ],
+        mistakes={
+            "no relu": (_no_relu, "the ReLU is missing: each layer reads the stack after ReLU"),
+            "in front": (
+                _in_front,
+                "the new maps go behind the old ones: torch.cat((X, new), dim=1)",
+            ),
+            "relu kept": (
+                _relu_kept,
+                (
+                    "you put the maps after ReLU into the stack; the ReLU is for reading only, the"
+                    " stack keeps the values before it"
+                ),
+            ),
+            "relu after": (
+                _relu_after,
+                (
+                    "you apply the ReLU to what a layer makes; here it is applied to what a layer"
+                    " reads"
+                ),
+            ),
+            "new only": (_new_only, "the input is missing from the result: the stack keeps it"),
+            "last only": (
+                _last_only,
+                "that is the last layer's maps alone; return the whole stack",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #2dcdab69
-exercise("12.6", Number(231, unit="channels",
-    hints=["Write down 4cg + 36g² < 9cg and divide by g.",
-           "36 g < 5 c, with g = 32."],
-    wrong={230: "at 230 the bottleneck still costs a little more; try both counts",
-           288: "compare 9cg with the sum of both kernels, 4cg + 36g²; the first kernel reads c maps, too",
-           128: "that is the 4g maps in the middle; the question is how many maps the layer reads",
-           116: "the growth rate is 32: 36 · 32 / 5"}))
+exercise(
+    "12.6",
+    Number(
+        231,
+        unit="channels",
+        hints=["Write down 4cg + 36g² < 9cg and divide by g.", "36 g < 5 c, with g = 32."],
+        wrong={
+            230: "at 230 the bottleneck still costs a little more; try both counts",
+            288: (
+                "compare 9cg with the sum of both kernels, 4cg + 36g²; the first kernel reads c"
+                " maps, too"
+            ),
+            128: "that is the 4g maps in the middle; the question is how many maps the layer reads",
+            116: "the growth rate is 32: 36 · 32 / 5",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #42fd408c
-exercise("12.7", Number(832, unit="maps",
-    hints=["How many maps does each layer read? How many copies of each stack are stored?",
-           "32 + 48 + 64 + 80 + 96 + 112 = 432. Two copies, without the block's input."],
-    wrong={864: "the first stack is the block's input, which somebody else holds: take its 32 maps away",
-           432: "each stack is stored twice: as cat made it, and after normalisation and ReLU; and the input does not count",
-           400: "each stack is stored twice: as cat made it, and after normalisation and ReLU",
-           80: "that is what FrugalDenseBlock stores: the outputs of five layers",
-           96: "that is how many new maps the block makes; stored are the stacks that its layers read"}))
+exercise(
+    "12.7",
+    Number(
+        832,
+        unit="maps",
+        hints=[
+            "How many maps does each layer read? How many copies of each stack are stored?",
+            "32 + 48 + 64 + 80 + 96 + 112 = 432. Two copies, without the block's input.",
+        ],
+        wrong={
+            864: (
+                "the first stack is the block's input, which somebody else holds: take its 32 maps"
+                " away"
+            ),
+            432: (
+                "each stack is stored twice: as cat made it, and after normalisation and ReLU; and"
+                " the input does not count"
+            ),
+            400: "each stack is stored twice: as cat made it, and after normalisation and ReLU",
+            80: "that is what FrugalDenseBlock stores: the outputs of five layers",
+            96: (
+                "that is how many new maps the block makes; stored are the stacks that its layers"
+                " read"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #71ff39a0
-exercise("12.8", Choice("b",
-    why={"a": "a checkpoint keeps its inputs and nothing from inside; that is the point of it",
-         "c": "running statistics are two numbers a map, not maps; and they are no part of what the backward pass stores",
-         "d": "the parameters were left out of the count, and they are the same in all variants"},
-    because="The stack made by cat lies outside the checkpoint, so each layer's copy of it is kept.",
-    hints=["What must a checkpoint remember to be able to compute its part again?", "Look at what is handed to the checkpoint: X, fresh from cat."]))
+exercise(
+    "12.8",
+    Choice(
+        "b",
+        why={
+            "a": "a checkpoint keeps its inputs and nothing from inside; that is the point of it",
+            "c": (
+                "running statistics are two numbers a map, not maps; and they are no part of what"
+                " the backward pass stores"
+            ),
+            "d": "the parameters were left out of the count, and they are the same in all variants",
+        },
+        because=(
+            "The stack made by cat lies outside the checkpoint, so each layer's copy of it is kept."
+        ),
+        hints=[
+            "What must a checkpoint remember to be able to compute its part again?",
+            "Look at what is handed to the checkpoint: X, fresh from cat.",
+        ],
+    ),
+)
 
 # %% ../../nbs/exercises/ch12.ipynb #681ca924
 def silence(X, lo, hi):
@@ -138,9 +284,15 @@ def silence(X, lo, hi):
 
 
 def _maps(g):
-    N, C, H, W = (torch.randint(a, b, (), generator=g).item() for a, b in ((2, 4), (6, 9), (3, 6), (6, 9)))
+    N, C, H, W = (
+        torch.randint(a, b, (), generator=g).item() for a, b in ((2, 4), (6, 9), (3, 6), (6, 9))
+    )
     lo = torch.randint(1, 3, (), generator=g).item()
-    return torch.randn(N, C, H, W, generator=g) + 1, lo, lo + torch.randint(2, 4, (), generator=g).item()
+    return (
+        torch.randn(N, C, H, W, generator=g) + 1,
+        lo,
+        lo + torch.randint(2, 4, (), generator=g).item(),
+    )
 
 
 def _put(X, lo, hi, value):
@@ -149,19 +301,24 @@ def _put(X, lo, hi, value):
     return Y
 
 
-def _zero(X, lo, hi): return _put(X, lo, hi, 0)
+def _zero(X, lo, hi):
+    return _put(X, lo, hi, 0)
 
 
-def _each_picture(X, lo, hi): return _put(X, lo, hi, X[:, lo:hi].mean((2, 3), keepdim=True))
+def _each_picture(X, lo, hi):
+    return _put(X, lo, hi, X[:, lo:hi].mean((2, 3), keepdim=True))
 
 
-def _each_pixel(X, lo, hi): return _put(X, lo, hi, X[:, lo:hi].mean(0, keepdim=True))
+def _each_pixel(X, lo, hi):
+    return _put(X, lo, hi, X[:, lo:hi].mean(0, keepdim=True))
 
 
-def _one_mean(X, lo, hi): return _put(X, lo, hi, X[:, lo:hi].mean())
+def _one_mean(X, lo, hi):
+    return _put(X, lo, hi, X[:, lo:hi].mean())
 
 
-def _one_more(X, lo, hi): return silence(X, lo, hi + 1)
+def _one_more(X, lo, hi):
+    return silence(X, lo, hi + 1)
 
 
 def _others(X, lo, hi):
@@ -175,13 +332,41 @@ def _in_place(X, lo, hi):
     return X
 
 # %% ../../nbs/exercises/ch12.ipynb #52a95d27
-exercise("12.9", Function(silence, _maps,
-    hints=["Copy X, then write into the slice [:, lo:hi] of the copy.",
-           "X[:, lo:hi].mean((0, 2, 3), keepdim=True) has one number for each channel."],
-    mistakes={"zero": (_zero, "that sets the channels to 0; put the channel's mean in their place"),
-              "each picture": (_each_picture, "that is a mean for each picture, so the pictures still differ; average over the batch as well"),
-              "each pixel": (_each_pixel, "that is a mean for each pixel; average over height and width as well"),
-              "one mean": (_one_mean, "that is one mean for all the channels; each channel keeps its own"),
-              "one more": (_one_more, "channel hi is silenced as well; the last is hi - 1, as in a slice"),
-              "others": (_others, "you silenced all the other channels"),
-              "in place": (_in_place, "the result is right, but X itself is changed; work on X.clone()")}))
+exercise(
+    "12.9",
+    Function(
+        silence,
+        _maps,
+        hints=[
+            "Copy X, then write into the slice [:, lo:hi] of the copy.",
+            "X[:, lo:hi].mean((0, 2, 3), keepdim=True) has one number for each channel.",
+        ],
+        mistakes={
+            "zero": (_zero, "that sets the channels to 0; put the channel's mean in their place"),
+            "each picture": (
+                _each_picture,
+                (
+                    "that is a mean for each picture, so the pictures still differ; average over"
+                    " the batch as well"
+                ),
+            ),
+            "each pixel": (
+                _each_pixel,
+                "that is a mean for each pixel; average over height and width as well",
+            ),
+            "one mean": (
+                _one_mean,
+                "that is one mean for all the channels; each channel keeps its own",
+            ),
+            "one more": (
+                _one_more,
+                "channel hi is silenced as well; the last is hi - 1, as in a slice",
+            ),
+            "others": (_others, "you silenced all the other channels"),
+            "in place": (
+                _in_place,
+                "the result is right, but X itself is changed; work on X.clone()",
+            ),
+        },
+    ),
+)

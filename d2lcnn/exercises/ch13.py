@@ -11,62 +11,168 @@ import torch
 from ..check import Choice, Function, Number, exercise
 
 # %% ../../nbs/exercises/ch13.ipynb #538c6415
-exercise("13.1", Number(0.02, tol=1e-6,
-    hints=["The variance of the measured accuracy is p(1 − p)/n; the standard error is its root.", "0.8 · 0.2 = 0.16, divided by 400."],
-    wrong={0.0004: "that is the variance; take the root",
-           0.4: "that is the root of p(1 − p); divide by n before you take it",
-           0.008: "p(1 − p) is 0.16, divided by 400 is 0.0004: the root of that is larger than 0.008",
-           8: "that is the standard deviation of the number of right guesses; divide by the 400 pictures"}))
+exercise(
+    "13.1",
+    Number(
+        0.02,
+        tol=1e-6,
+        hints=[
+            "The variance of the measured accuracy is p(1 − p)/n; the standard error is its root.",
+            "0.8 · 0.2 = 0.16, divided by 400.",
+        ],
+        wrong={
+            0.0004: "that is the variance; take the root",
+            0.4: "that is the root of p(1 − p); divide by n before you take it",
+            0.008: (
+                "p(1 − p) is 0.16, divided by 400 is 0.0004: the root of that is larger than 0.008"
+            ),
+            8: (
+                "that is the standard deviation of the number of right guesses; divide by the 400"
+                " pictures"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch13.ipynb #9480d886
-exercise("13.2", Number(90_000, unit="pictures", tol=0.5,
-    hints=["Solve se² = p(1 − p)/n for n.", "0.09 divided by the square of 0.001."],
-    wrong={90: "the standard error is squared: 0.001² is 0.000001",
-           300: "that divides the root of 0.09 by 0.001; square the result",
-           30_000: "from 0.003 to 0.001 is a third, and a third of the error needs nine times the pictures, not three"}))
+exercise(
+    "13.2",
+    Number(
+        90_000,
+        unit="pictures",
+        tol=0.5,
+        hints=["Solve se² = p(1 − p)/n for n.", "0.09 divided by the square of 0.001."],
+        wrong={
+            90: "the standard error is squared: 0.001² is 0.000001",
+            300: "that divides the root of 0.09 by 0.001; square the result",
+            30_000: (
+                "from 0.003 to 0.001 is a third, and a third of the error needs nine times the"
+                " pictures, not three"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch13.ipynb #7e78b42a
-exercise("13.3", Number(0.03125, tol=1e-6,
-    hints=["How probable is it that six coins all show heads?", "All heads or all tails: both are as uneven."],
-    wrong={0.015625: "that is one side only; all six for the first network would be as uneven",
-           0.5: "that is one coin; there are six",
-           0.0625: "that is for five pictures; there are six"}))
+exercise(
+    "13.3",
+    Number(
+        0.03125,
+        tol=1e-6,
+        hints=[
+            "How probable is it that six coins all show heads?",
+            "All heads or all tails: both are as uneven.",
+        ],
+        wrong={
+            0.015625: "that is one side only; all six for the first network would be as uneven",
+            0.5: "that is one coin; there are six",
+            0.0625: "that is for five pictures; there are six",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch13.ipynb #8f8c9e9c
 def _guesses(g):
     "Guesses of a few networks for a few pictures, with ties"
-    networks, pictures = (torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((3, 7), (12, 20)))
+    networks, pictures = (
+        torch.randint(lo, hi, (), generator=g).item() for lo, hi in ((3, 7), (12, 20))
+    )
     return (torch.randint(0, 4, (networks, pictures), generator=g),)
 
-def majority(G): return torch.stack([(G == k).sum(0) for k in range(int(G.max()) + 1)]).argmax(0)
-def _median(G): return G.median(0).values
-def _first(G): return G[0]
-def _largest(G): return G.max(0).values
-def _count(G): return torch.stack([(G == k).sum(0) for k in range(int(G.max()) + 1)]).amax(0)
+
+def majority(G):
+    return torch.stack([(G == k).sum(0) for k in range(int(G.max()) + 1)]).argmax(0)
+
+
+def _median(G):
+    return G.median(0).values
+
+
+def _first(G):
+    return G[0]
+
+
+def _largest(G):
+    return G.max(0).values
+
+
+def _count(G):
+    return torch.stack([(G == k).sum(0) for k in range(int(G.max()) + 1)]).amax(0)
+
+
 def _ties_up(G):
     votes = torch.stack([(G == k).sum(0) for k in range(int(G.max()) + 1)])
     return len(votes) - 1 - votes.flip(0).argmax(0)
 
-exercise("13.4", Function(majority, _guesses,
-    hints=["For one class k: how many networks say k, for each picture? `(G == k).sum(0)`.", "Stack these counts for all classes; `argmax(0)` gives the class with the most."],
-    mistakes={"median": (_median, "that is the middle guess; class numbers have no order, so a middle means nothing"),
-              "first": (_first, "that is the first network alone; all of them vote"),
-              "largest": (_largest, "that is the largest class number that anyone says; count how often each is said"),
-              "count": (_count, "that is how many votes the winner has; which class is it?"),
-              "ties": (_ties_up, "right where one class has the most votes; among equals the smallest class should win")}))
+
+exercise(
+    "13.4",
+    Function(
+        majority,
+        _guesses,
+        hints=[
+            "For one class k: how many networks say k, for each picture? `(G == k).sum(0)`.",
+            "Stack these counts for all classes; `argmax(0)` gives the class with the most.",
+        ],
+        mistakes={
+            "median": (
+                _median,
+                "that is the middle guess; class numbers have no order, so a middle means nothing",
+            ),
+            "first": (_first, "that is the first network alone; all of them vote"),
+            "largest": (
+                _largest,
+                "that is the largest class number that anyone says; count how often each is said",
+            ),
+            "count": (_count, "that is how many votes the winner has; which class is it?"),
+            "ties": (
+                _ties_up,
+                (
+                    "right where one class has the most votes; among equals the smallest class"
+                    " should win"
+                ),
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch13.ipynb #d317d065
-exercise("13.5", Number(40, unit="pictures", tol=0.01,
-    hints=["Independent means that the probabilities multiply.", "0.05 · 0.08 of 10,000."],
-    wrong={1300: "that adds the error rates: pictures on which the one or the other is wrong, those with both counted twice",
-           0.004: "that is the share; of 10,000 pictures it is how many?",
-           4: "0.05 · 0.08 is 0.004, and 10,000 times that is ten times as much",
-           500: "those are the errors of the first network alone"}))
+exercise(
+    "13.5",
+    Number(
+        40,
+        unit="pictures",
+        tol=0.01,
+        hints=["Independent means that the probabilities multiply.", "0.05 · 0.08 of 10,000."],
+        wrong={
+            1300: (
+                "that adds the error rates: pictures on which the one or the other is wrong, those"
+                " with both counted twice"
+            ),
+            0.004: "that is the share; of 10,000 pictures it is how many?",
+            4: "0.05 · 0.08 is 0.004, and 10,000 times that is ten times as much",
+            500: "those are the errors of the first network alone",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch13.ipynb #6f469ecf
-exercise("13.6", Choice("b",
-    why={"a": "the same pictures make a paired comparison possible; they do not make 20 pictures a proof",
-         "c": "a difference that is not proven need not be zero; it is unknown",
-         "d": "the number of parameters says nothing about what the runs have shown"},
-    because="Luck of the test set can be judged on the pictures where exactly one is right; luck of training only with several seeds.",
-    hints=["Which two kinds of luck does this chapter measure?"]))
+exercise(
+    "13.6",
+    Choice(
+        "b",
+        why={
+            "a": (
+                "the same pictures make a paired comparison possible; they do not make 20 pictures"
+                " a proof"
+            ),
+            "c": "a difference that is not proven need not be zero; it is unknown",
+            "d": "the number of parameters says nothing about what the runs have shown",
+        },
+        because=(
+            "Luck of the test set can be judged on the pictures where exactly one is right; luck of"
+            " training only with several seeds."
+        ),
+        hints=["Which two kinds of luck does this chapter measure?"],
+    ),
+)

@@ -11,65 +11,188 @@ import torch
 from ..check import Choice, Function, Number, exercise
 
 # %% ../../nbs/exercises/ch14.ipynb #bcb2f489
-exercise("14.1", Number(1 / .475, tol=5e-3,
-    hints=["Amdahl: 1 / ((1 − s) + s/g), with s = 0.7 and g = 4.", "The other 30 % stay as they are; what becomes of the 70 %?"],
-    wrong={4: "that is the gain of the data alone; the rest of the step stays as slow",
-           2.8: "shares of gains do not multiply like that: add up the new times",
-           0.475: "that is the new time as a share of the old; how many times as fast is it?",
-           1 / .825: "that leaves 70 % and speeds up the 30 %; it is the other way around"}))
+exercise(
+    "14.1",
+    Number(
+        1 / 0.475,
+        tol=5e-3,
+        hints=[
+            "Amdahl: 1 / ((1 − s) + s/g), with s = 0.7 and g = 4.",
+            "The other 30 % stay as they are; what becomes of the 70 %?",
+        ],
+        wrong={
+            4: "that is the gain of the data alone; the rest of the step stays as slow",
+            2.8: "shares of gains do not multiply like that: add up the new times",
+            0.475: "that is the new time as a share of the old; how many times as fast is it?",
+            1 / 0.825: "that leaves 70 % and speeds up the 30 %; it is the other way around",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch14.ipynb #8b2af218
-exercise("14.2", Number(10 / 3, tol=5e-3,
-    hints=["Let the data cost nothing.", "What is left is 30 % of the time."],
-    wrong={0.3: "that is the time that is left; how many times as fast is it?",
-           1 / .7: "the data are the 70 % that vanish; 30 % are left",
-           7 / 3: "that is how much time the data take beside the rest; the gain is old time over new time"}))
+exercise(
+    "14.2",
+    Number(
+        10 / 3,
+        tol=5e-3,
+        hints=["Let the data cost nothing.", "What is left is 30 % of the time."],
+        wrong={
+            0.3: "that is the time that is left; how many times as fast is it?",
+            1 / 0.7: "the data are the 70 % that vanish; 30 % are left",
+            7 / 3: (
+                "that is how much time the data take beside the rest; the gain is old time over new"
+                " time"
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch14.ipynb #01471e17
-exercise("14.3", Number(25.6, unit="MACs per byte", tol=1e-3,
-    hints=["Count for a single pixel: how many products, how many numbers in and out?", "256 · 64 products; 256 + 64 numbers of two bytes."],
-    wrong={51.2: "that is for each number; a bfloat16 has two bytes",
-           12.8: "that is with four bytes a number, as in float32",
-           32: "that counts the input only; the output is written, too",
-           128: "that counts the output only; the input is read, too"}))
+exercise(
+    "14.3",
+    Number(
+        25.6,
+        unit="MACs per byte",
+        tol=1e-3,
+        hints=[
+            "Count for a single pixel: how many products, how many numbers in and out?",
+            "256 · 64 products; 256 + 64 numbers of two bytes.",
+        ],
+        wrong={
+            51.2: "that is for each number; a bfloat16 has two bytes",
+            12.8: "that is with four bytes a number, as in float32",
+            32: "that counts the input only; the output is written, too",
+            128: "that counts the output only; the input is read, too",
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch14.ipynb #e3efff5e
-def _shape(g): return (tuple(torch.randint(2, 9, (4,), generator=g).tolist()),)
+def _shape(g):
+    return (tuple(torch.randint(2, 9, (4,), generator=g).tolist()),)
+
 
 def strides(shape):
     N, C, H, W = shape
     return (H * W * C, 1, W * C, C)
-def _usual(shape): N, C, H, W = shape; return (C * H * W, H * W, W, 1)
-def _swapped(shape): N, C, H, W = shape; return (H * W * C, 1, C, H * C)
-def _order(shape): N, C, H, W = shape; return (H * W * C, W * C, C, 1)
 
-exercise("14.4", Function(strides, _shape,
-    hints=["Which number lies next in memory? The next channel of the same pixel: its stride is 1.", "One column on skips C numbers; one row on skips W columns."],
-    mistakes={"usual": (_usual, "those are the strides of the usual layout, where columns lie side by side"),
-              "swapped": (_swapped, "that stores column after column; rows are the outer of the two, and one row holds W columns"),
-              "order": (_order, "right numbers in the order (N, H, W, C); the shape stays (N, C, H, W), so the stride of the channels comes second")}))
+
+def _usual(shape):
+    N, C, H, W = shape
+    return (C * H * W, H * W, W, 1)
+
+
+def _swapped(shape):
+    N, C, H, W = shape
+    return (H * W * C, 1, C, H * C)
+
+
+def _order(shape):
+    N, C, H, W = shape
+    return (H * W * C, W * C, C, 1)
+
+
+exercise(
+    "14.4",
+    Function(
+        strides,
+        _shape,
+        hints=[
+            (
+                "Which number lies next in memory? The next channel of the same pixel: its stride"
+                " is 1."
+            ),
+            "One column on skips C numbers; one row on skips W columns.",
+        ],
+        mistakes={
+            "usual": (
+                _usual,
+                "those are the strides of the usual layout, where columns lie side by side",
+            ),
+            "swapped": (
+                _swapped,
+                (
+                    "that stores column after column; rows are the outer of the two, and one row"
+                    " holds W columns"
+                ),
+            ),
+            "order": (
+                _order,
+                (
+                    "right numbers in the order (N, H, W, C); the shape stays (N, C, H, W), so the"
+                    " stride of the channels comes second"
+                ),
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch14.ipynb #5847c1b5
 def _parts(g):
     "Gradients of parts of different sizes"
-    parts, d = torch.randint(2, 5, (), generator=g).item(), torch.randint(2, 6, (), generator=g).item()
+    parts, d = (
+        torch.randint(2, 5, (), generator=g).item(),
+        torch.randint(2, 6, (), generator=g).item(),
+    )
     return torch.randn(parts, d, generator=g), torch.randperm(9, generator=g)[:parts] + 1
 
-def mean_gradient(grads, sizes): return (grads * (sizes / sizes.sum())[:, None]).sum(0)
-def _plain(grads, sizes): return grads.mean(0)
-def _sum(grads, sizes): return grads.sum(0)
-def _weighted_sum(grads, sizes): return (grads * sizes[:, None]).sum(0)
 
-exercise("14.5", Function(mean_gradient, _parts,
-    hints=["A mean loss times its number of examples is a sum of losses, and sums add up.", "Weight each part with its share of the examples: sizes / sizes.sum()."],
-    mistakes={"plain": (_plain, "right for equal parts; here the parts have different sizes, and a small one must count less"),
-              "sum": (_sum, "those are means of parts; their sum is not a mean"),
-              "weighted": (_weighted_sum, "that is the gradient of the sum of all losses; divide by the number of examples")}))
+def mean_gradient(grads, sizes):
+    return (grads * (sizes / sizes.sum())[:, None]).sum(0)
+
+
+def _plain(grads, sizes):
+    return grads.mean(0)
+
+
+def _sum(grads, sizes):
+    return grads.sum(0)
+
+
+def _weighted_sum(grads, sizes):
+    return (grads * sizes[:, None]).sum(0)
+
+
+exercise(
+    "14.5",
+    Function(
+        mean_gradient,
+        _parts,
+        hints=[
+            "A mean loss times its number of examples is a sum of losses, and sums add up.",
+            "Weight each part with its share of the examples: sizes / sizes.sum().",
+        ],
+        mistakes={
+            "plain": (
+                _plain,
+                (
+                    "right for equal parts; here the parts have different sizes, and a small one"
+                    " must count less"
+                ),
+            ),
+            "sum": (_sum, "those are means of parts; their sum is not a mean"),
+            "weighted": (
+                _weighted_sum,
+                "that is the gradient of the sum of all losses; divide by the number of examples",
+            ),
+        },
+    ),
+)
 
 # %% ../../nbs/exercises/ch14.ipynb #4427350b
-exercise("14.6", Choice("b",
-    why={"a": "then it would fail, or be slower because it is imitated; both would show",
-         "c": "there are sizes that fit better, but sides need not be powers of two, and that would not make all of the gain vanish",
-         "d": "parameters alone do not decide the time of a step"},
-    because="A part that hides behind a longer one can become faster without anyone noticing.",
-    hints=["What did the ladder of ResNet-18 show before the CUDA graph was switched on?"]))
+exercise(
+    "14.6",
+    Choice(
+        "b",
+        why={
+            "a": "then it would fail, or be slower because it is imitated; both would show",
+            "c": (
+                "there are sizes that fit better, but sides need not be powers of two, and that"
+                " would not make all of the gain vanish"
+            ),
+            "d": "parameters alone do not decide the time of a step",
+        },
+        because="A part that hides behind a longer one can become faster without anyone noticing.",
+        hints=["What did the ladder of ResNet-18 show before the CUDA graph was switched on?"],
+    ),
+)
