@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLAB', 'FACTS', 'notebook_fingerprint', 'note_outputs', 'stale_outputs']
 
-# %% ../nbs/kit/fresh.ipynb #f55b523c
+# %% ../nbs/kit/fresh.ipynb #d256522d
 import ast
 import hashlib
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 from .files import atomic
 from .places import find_chapters, results_dir
 
-# %% ../nbs/kit/fresh.ipynb #a32adf2d
+# %% ../nbs/kit/fresh.ipynb #2b793c46
 COLAB = '# on Colab and Kaggle, once'
 
 
@@ -50,7 +50,7 @@ def _plain(node):
     fields = [(f, v) for f, v in ast.iter_fields(node) if f not in left_out]
     return type(node).__name__, *((f, _plain(v)) for f, v in fields if v not in (None, []))
 
-# %% ../nbs/kit/fresh.ipynb #270a39af
+# %% ../nbs/kit/fresh.ipynb #b385ebd9
 def _marked(source, *directives):
     return any(re.search(rf'^#\|\s*{d}\b', source, re.M) for d in directives)
 
@@ -68,12 +68,15 @@ def _is_definition(node):
     return isinstance(node, (ast.FunctionDef, ast.ClassDef))
 
 
+def _sources(path):
+    nb = json.loads(Path(path).read_text(encoding='utf-8'))
+    return [''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code']
+
+
 def _cells(path):
     "Of each shown code cell: its source, its tree without exported definitions, and their names."
-    nb = json.loads(Path(path).read_text(encoding='utf-8'))
-    for c in nb['cells']:
-        source = ''.join(c['source'])
-        if c['cell_type'] != 'code' or COLAB in source or _marked(source, 'hide', r'export(?!s)'):
+    for source in _sources(path):
+        if COLAB in source or _marked(source, 'hide', r'export(?!s)'):
             continue
         tree, names = _tree(source), []
         if tree is not None and _marked(source, 'exports'):
@@ -81,14 +84,23 @@ def _cells(path):
             tree.body = [n for n in tree.body if not _is_definition(n)]
         yield source, tree, names
 
-# %% ../nbs/kit/fresh.ipynb #2e50c9d4
+
+def _plumbing(path):
+    "Names of what a chapter exports without showing it."
+    for source in _sources(path):
+        tree = _tree(source) if _marked(source, r'export(?!s)') else None
+        yield from [n.name for n in tree.body if _is_definition(n)] if tree is not None else []
+
+# %% ../nbs/kit/fresh.ipynb #7cadfd89
 def _called(path):
     "'module.name' of everything of the package that a chapter's shown cells define or take."
     found, modules = set(), {}
     text = Path(path).read_text(encoding='utf-8')
     own = re.search(r'#\| *default_exp (\w+(?:\.\w+)*)', text)
+    own = own[1] if own else ''
+    plumbing = set(_plumbing(path)) if own else set()
     for _, tree, names in _cells(path):
-        found |= {f'{own[1]}.{n}' for n in names} if own else set()
+        found |= {f'{own}.{n}' for n in names if own and not n.startswith('_')}
         for node in ast.walk(tree) if tree is not None else ():
             module = getattr(node, 'module', None) or ''
             if isinstance(node, ast.ImportFrom) and module == 'd2lcnn':
@@ -98,6 +110,9 @@ def _called(path):
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 if node.value.id in modules:
                     found.add(f'{modules[node.value.id]}.{node.attr}')
+            elif isinstance(node, ast.Name) and node.id in plumbing:
+                if not node.id.startswith('_'):
+                    found.add(f'{own}.{node.id}')
     return sorted(found)
 
 
@@ -111,7 +126,7 @@ def notebook_fingerprint(
     code = hashlib.sha256(repr([c for c in cells if c != ('Module',)]).encode()).hexdigest()[:12]
     return dict(code=code, behavior=behavior_of(_called(path)))
 
-# %% ../nbs/kit/fresh.ipynb #1e9fbb5f
+# %% ../nbs/kit/fresh.ipynb #a5d23e68
 FACTS = ('date', 'torch', 'budget', 'device', 'data', 'seconds')
 
 

@@ -6,8 +6,9 @@
 __all__ = ['SHALLOW', 'AUGMENTATION', 'FEW', 'NARROW', 'NETWORKS', 'TRAINING', 'PROBES', 'DISPLAY_MODULES', 'DISPLAY', 'ramp',
            'moments', 'numbers', 'layers', 'made', 'network', 'place_of', 'behavior_of']
 
-# %% ../nbs/kit/probes.ipynb #c815975c
+# %% ../nbs/kit/probes.ipynb #d6fdd3cc
 import importlib
+import inspect
 import io
 import re
 from contextlib import redirect_stdout
@@ -19,7 +20,7 @@ from torch import nn
 from . import zoo
 from .behavior import _few, _order, _whole, digits_of, run_behavior, thinned
 
-# %% ../nbs/kit/probes.ipynb #770de959
+# %% ../nbs/kit/probes.ipynb #76553eb5
 def ramp(*shape):
     "Fixed 64-bit numbers between -1 and 1, no two alike."
     n = torch.Size(shape).numel()
@@ -58,7 +59,7 @@ def layers(*shape, grad=True):
 
     return probe
 
-# %% ../nbs/kit/probes.ipynb #ed0d3765
+# %% ../nbs/kit/probes.ipynb #4ca769dc
 def made(*args, shape, grad=True, **kwargs):
     "A probe of a class or a factory that is called with these arguments."
     return lambda f: layers(*shape, grad=grad)(partial(f, *args, **kwargs))
@@ -93,6 +94,11 @@ def _stepped(train_step):
     return [list(step(X, y)) for X, y in _batches()]
 
 
+def _passed(train_epoch):
+    net = _classifier()
+    return list(train_epoch(net, _batches(), torch.optim.SGD(net.parameters(), lr=0.1)))
+
+
 def _trained(**how):
     "A probe of `fit`, or of a callback: losses of a small classifier."
     from d2lcnn.train import fit
@@ -101,11 +107,16 @@ def _trained(**how):
     history = fit(net, (pairs, pairs[:1], pairs[1:]), 3, 0.1, verbose=False, device='cpu', **how)
     return [history.batch_loss, history.valid_loss, history.test_loss]
 
-# %% ../nbs/kit/probes.ipynb #850cb800
+# %% ../nbs/kit/probes.ipynb #a743aab6
 def _data_set(load):
     "Order, split, resizing and normalization as all data sets do them; no set is read."
     few = _few('few', batch_size=3, size=32, seed=2, normalize=True, augment=None, n=9)
-    return [_order(zoo.recipe_of('lenet')), *(moments(X) for s in few for X, _ in s)]
+    defaults = [p.default for p in inspect.signature(load).parameters.values()]
+    return [
+        numbers(defaults),
+        _order(zoo.recipe_of('lenet')),
+        *(moments(X) for s in few for X, _ in s),
+    ]
 
 
 def _batch_norm(f):
@@ -129,7 +140,7 @@ def _input_gradient(f):
     net = nn.Conv2d(1, 2, (3, 2)).double()
     return f(net, ramp(1, 1, 7, 6))
 
-# %% ../nbs/kit/probes.ipynb #009356a1
+# %% ../nbs/kit/probes.ipynb #23b8dd28
 SHALLOW = dict(  # chapters 01 to 04
     **{'conv.corr2d': lambda f: f(ramp(5, 7), ramp(2, 3))},
     **{'conv.im2col': lambda f: f(ramp(4, 6), (2, 3))},
@@ -162,7 +173,7 @@ AUGMENTATION = dict(
     **{'zoo.random_erase': lambda f: moments(f(ramp(4, 1, 12, 14)))},
 )
 
-# %% ../nbs/kit/probes.ipynb #7a866e8a
+# %% ../nbs/kit/probes.ipynb #46075b9a
 FEW, NARROW = (2, 6, 8, 8), ((1, 8), (1, 16), (2, 32))
 NETWORKS = {
     'lenet.lenet': made(shape=(2, 1, 28, 28)),
@@ -180,6 +191,7 @@ NETWORKS = {
     'googlenet.Inception3x3': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.Inception7x1': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.inception_stage': lambda f: layers(2, 192, 5, 6)(lambda: nn.Sequential(*f(192, 3))),
+    'googlenet.scaled': lambda f: numbers(f((16, (5, 3)), 0.3)),
     'googlenet.pool': made(shape=FEW, grad=False),
     'googlenet.path_out': lambda f: f(nn.Sequential(nn.Conv2d(6, 5, 3), nn.ReLU())),
     'googlenet.googlenet': network(64),
@@ -191,7 +203,7 @@ NETWORKS = {
     'batch_norm.fold': _folded,
 }
 
-# %% ../nbs/kit/probes.ipynb #674b30e8
+# %% ../nbs/kit/probes.ipynb #fd33d138
 NETWORKS |= {
     'resnet.Residual': made(6, 4, True, 2, shape=FEW),
     'resnet.PreActResidual': made(6, 4, True, 2, shape=FEW),
@@ -223,7 +235,7 @@ def _shapes(make):
     with torch.device('meta'):
         return [list(p.shape) for p in make().parameters()][::5]
 
-# %% ../nbs/kit/probes.ipynb #f5580309
+# %% ../nbs/kit/probes.ipynb #5a138425
 def _printed(f):
     text = io.StringIO()
     with redirect_stdout(text):
@@ -240,7 +252,7 @@ TRAINING = {
     'train.xavier': _initialized,
     'train.he': _initialized,
     'train.train_step': _stepped,
-    'train.train_epoch': lambda f: _stepped(importlib.import_module('d2lcnn.train').train_step),
+    'train.train_epoch': _passed,
     'train.evaluate': lambda f: list(f(_classifier(), _batches())),
     'train.predict': lambda f: list(f(_classifier(), _batches())),
     'train.confusion_matrix': lambda f: f(_classifier(), _batches()),
@@ -275,9 +287,10 @@ def _three():
     a, b, y = (torch.arange(30).mul(k).remainder(m) for k, m in ((3, 4), (5, 4), (7, 3)))
     return a, b, y
 
-# %% ../nbs/kit/probes.ipynb #9590bb71
+# %% ../nbs/kit/probes.ipynb #8a2b159b
 DISPLAY_MODULES = ('plot', 'draw', 'explore', 'check', 'page', 'progress', 'guard', 'book', 'cli')
 DISPLAY_MODULES += ('record', 'runs', 'places', 'bench', 'peaks', 'usual', 'history', 'engine')
+DISPLAY_MODULES += ('experiment', 'evidence')
 DISPLAY = (
     *('train.budget', 'train.budget_name', 'train.mode', 'train.try_gpu', 'data.try_gpu'),
     *('train.History', 'train.Scores', 'train.save', 'train.load', 'files.save', 'files.load'),
@@ -288,7 +301,7 @@ DISPLAY = (
     *('compare.truth', 'compare.stored_output'),
 )
 
-# %% ../nbs/kit/probes.ipynb #d97036fc
+# %% ../nbs/kit/probes.ipynb #25ae1a5a
 def _object(name):
     module, attribute = name.rsplit('.', 1)
     return getattr(importlib.import_module(f'd2lcnn.{module}'), attribute, None)

@@ -12,7 +12,7 @@ from conftest import ROOT
 from torch import nn
 from torch.testing import assert_close
 
-from d2lcnn import record, train as T, zoo
+from d2lcnn import train as T, zoo
 from d2lcnn.callbacks import EMA, Checkpoint, EarlyStopping, Schedule
 from d2lcnn.data import digits
 from d2lcnn.engine import Engine
@@ -134,102 +134,3 @@ def test_random_erase():
     changed = (Y != X).flatten(1)
     assert changed.any(1).float().mean() > .8 and changed.float().mean() < .06
     i = changed.sum(1).argmax(); assert_close(Y[i][Y[i] != X[i]], X[i].mean().expand(int(changed[i].sum())))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    record.record('lenet', 'modern', 0, tmp_path, limit=300, epochs=2, data='digits', verbose=False)
-    return tmp_path
-
-
-def test_record_is_complete_and_not_repeated(folder):
-    path, = (folder / 'runs').iterdir(); before = path.stat().st_mtime_ns
-    assert record.record('lenet', 'modern', 0, folder, limit=300, epochs=2, data='digits', verbose=False) == path and path.stat().st_mtime_ns == before
-    r, = record.load_runs(folder, reduced=True)
-    assert record.load_runs(folder) == [] and r['reduced'] and not r['stale'] and r['parameters'] == 61_706
-    assert sum(map(sum, r['confusion'])) == len(r['guesses']) and math.isclose(sum(r['confusion'][i][i] for i in range(10)) / len(r['guesses']), r['test_acc'], abs_tol=1e-6)
-    assert 'LeNet' in record.table(record.scoreboard([r])) and 'stale' not in record.table(record.scoreboard([r]))
-
-
-def test_other_code_or_recipe_makes_a_run_stale(folder, monkeypatch):
-    path, = (folder / 'runs').iterdir(); run = json.loads(path.read_text())
-    path.write_text(json.dumps(run | {'code': '0' * 12})); r, = record.load_runs(folder, reduced=True)
-    assert r['stale'] and 'stale' in record.table(record.scoreboard([r]))
-    assert record.is_stale(run, zoo.recipe_of('lenet', 'modern')) and not record.is_stale(run)
-    record.record('lenet', 'modern', 0, folder, limit=300, epochs=2, data='digits', verbose=False)
-    assert not record.load_runs(folder, reduced=True)[0]['stale'], 'a stale run is made anew'
-
-
-def test_fingerprint_follows_the_code_that_decides():
-    assert len({record.code_fingerprint(n) for n in (*zoo.NETWORKS, *zoo.MNIST)}) == len(zoo.NETWORKS) + len(zoo.MNIST)
-    reached = set(record._reached([*record.ENGINE, ('zoo', 'resnet18')]))
-    assert {('resnet', 'Residual'), ('resnet', 'resnet_block'), ('train', 'train_step'), ('data', 'resize')} <= reached
-    assert not reached & {('train', '_NotebookBar'), ('resnet', 'Bottleneck'), ('densenet', 'densenet')}
-
-
-def test_killed_recording_leaves_no_half_file_and_goes_on(tmp_path):
-    "Killed after its first epoch; the next start trains only the rest."
-    code = ("from d2lcnn import record, train\nimport os, signal, sys\nfrom pathlib import Path\n"
-            "write = train._write_checkpoint\n"
-            "def once(*a, **k): write(*a, **k); os.kill(os.getpid(), signal.SIGKILL)\n"
-            "if sys.argv[2] == 'kill': train._write_checkpoint = once\n"
-            "record.record('lenet', 'modern', 1, sys.argv[1], limit=300, epochs=3, data='digits', verbose=False)\n")
-    def go(word): return subprocess.run([sys.executable, '-c', code, str(tmp_path), word], capture_output=True, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''}, timeout=120)
-    assert go('kill').returncode == -9
-    assert not list((tmp_path / 'runs').glob('*.json')) and len(list((tmp_path / 'runs').glob('.*.pt'))) == 1
-    done = go('on'); assert done.returncode == 0, done.stderr
-    r, = record.load_runs(tmp_path, reduced=True)
-    record.record('lenet', 'modern', 1, tmp_path / 'whole', limit=300, epochs=3, data='digits', device='cpu', verbose=False)
-    whole, = record.load_runs(tmp_path / 'whole', reduced=True)
-    assert r['loss'] == whole['loss'] and r['guesses'] == whole['guesses'] and not list((tmp_path / 'runs').glob('.*'))
-
-
-def test_beside_prints_yours_and_the_recorded(folder, data, capsys):
-    h = fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), data, 1, .1)
-    record.beside(h, 'lenet', folder / 'nowhere'); assert 'no recorded runs of LeNet' in capsys.readouterr().out
-    path, = (folder / 'runs').iterdir(); run = json.loads(path.read_text())
-    for seed, acc in ((0, .80), (1, .82)):
-        (folder / 'runs' / f'lenet-classic-{seed}.json').write_text(json.dumps(run | dict(recipe_name='classic', reduced=False, seed=seed, test_acc=acc, recipe=json.loads(json.dumps(vars(zoo.network('lenet').classic))))))
-    ax = record.beside(h, 'lenet', folder); out = capsys.readouterr().out
-    assert f'yours: test acc {h.test_acc:.3f}' in out and '0.810 (from 0.800 to 0.820, 2 runs)' in out and 'lessons report 0.820' in out
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ['recorded, classic', 'yours, budget quick']
-
-
-@pytest.mark.parametrize('acc, share, words', [(.5, 1., 'Below the recorded range'), (.99, 1., 'another seed'), (.81, 1., 'where it should be'), (.5, .1, '10.0% as many')])
-def test_advice(acc, share, words):
-    h = T.History(loss=[1.] * 10, test_acc=acc, recipe=dict(data='Fashion-MNIST', examples=int(55_000 * share), epochs=10))
-    run = dict(data='Fashion-MNIST', examples=55_000, recipe=dict(epochs=10))
-    assert words in record._advice(h, [run], .80, .82)
-
-
-def test_recorded_runs_are_what_the_book_says():
-    "What lies in results/: whole, of known networks, and at least as good as the literature's lessons where the book says so."
-    runs = record.load_runs(ROOT / 'results')
-    assert {(r['name'], r['recipe_name']) for r in runs} == {(n, r) for n in (*zoo.NETWORKS, *zoo.MNIST) for r in zoo.RECIPES}
-    for r in runs:
-        assert len(r['loss']) == r['recipe']['epochs'] and len(r['guesses']) == 10_000 == sum(map(sum, r['confusion'])) and r['peak_memory'] < 8 * 2 ** 30
-        assert r['parameters'] == sum(p.numel() for p in zoo.network(r['name']).make(r['recipe']['size']).parameters())
-    mean = {(r['name'], r['recipe']): r['acc'] for r in record.scoreboard(runs)}
-    for name, at_least in dict(lenet=.78, vgg11=.911, nin=.865, googlenet=.886, lenet_bn=.85, resnet18=.91, densenet=.885).items(): assert mean[name, 'classic'] >= at_least, name
-    assert all(mean[n, 'modern'] > mean[n, 'classic'] for n in (*zoo.NETWORKS, *zoo.MNIST)) and mean['resnet18', 'modern'] >= .95
-
-
-def test_stale_runs_and_outputs_are_told_apart(tmp_path):
-    from nbformat.v4 import new_code_cell, new_notebook
-    import nbformat
-    (tmp_path / 'nbs').mkdir(); a = tmp_path / 'nbs' / '01_a.ipynb'
-    def write(*sources): nbformat.write(new_notebook(cells=[new_code_cell(s) for s in sources]), a)
-    write('from d2lcnn.pooling import pool2d', 'pool2d'); first = record.notebook_fingerprint(a)
-    record.note_outputs(a, tmp_path / 'results')
-    assert record.stale_outputs(tmp_path / 'results', tmp_path / 'nbs') == {'01_a': 'fresh'}
-    write('#| hide\n# on Colab and Kaggle, once: the book and its package', 'from d2lcnn.pooling import pool2d', 'pool2d')
-    assert record.stale_outputs(tmp_path / 'results', tmp_path / 'nbs') == {'01_a': 'fresh'}
-    write('from d2lcnn.pooling import pool2d', 'pool2d  # other'); assert record.stale_outputs(tmp_path / 'results', tmp_path / 'nbs') == {'01_a': 'stale'}
-    write('from d2lcnn.conv import corr2d', 'corr2d'); assert record.notebook_fingerprint(a) != first
-    assert record.stale_outputs(tmp_path / 'none', tmp_path / 'nbs') == {'01_a': 'unknown'}
-
-
-def test_stored_outputs_come_from_the_present_code():
-    "`d2lcnn run CHAPTER --store` makes a stale chapter's outputs anew. Chapters without a note are older than the notes."
-    state = record.stale_outputs(ROOT / 'results', ROOT / 'nbs')
-    assert not [c for c, s in state.items() if s == 'stale']

@@ -108,7 +108,7 @@ def test_the_usual_loop_trains_on_the_pictures_that_fit_gets(monkeypatch):
         def __init__(self, *args, **kwargs): super().__init__(*args, **kwargs); loops.append(self)
         def run(self, steps): return 1., 0.
     monkeypatch.setattr(bench, 'UsualLoop', Kept)
-    accuracies('lenet_bn', {'float32': {}}, seeds=[3], epochs=1, limit=64, batch_size=32, device='cpu')
+    accuracies('lenet_bn', {'float32': None}, seeds=[3], epochs=1, limit=64, batch_size=32, device='cpu')
     X, y = data.train.batch(data.train.rows)
     seen = [*loops[0].loader.dataset]
     torch.testing.assert_close(torch.stack([x for x, _ in seen]), X)
