@@ -1,7 +1,9 @@
 "Recorded experiments: fair, resumable, and stale exactly when what they compute has changed."
+import importlib
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -305,3 +307,22 @@ def test_unknown_names_list_the_known(tmp_path):
     with pytest.raises(ValueError, match='99.test'):
         E.experiment('99.nothing')
     assert E.experiment('99.test') is e
+
+
+# ------------------------------------------------------------------ in the book
+
+def shown_tables():
+    for path in sorted((ROOT / 'nbs').glob('[0-9][0-9]_*.ipynb')):
+        for cell in json.loads(path.read_text(encoding='utf-8'))['cells']:
+            found = re.fullmatch(r'([A-Z_]+)\.table\(\)', ''.join(cell['source']).strip())
+            if found:
+                yield pytest.param(path.stem[3:], found[1], cell['outputs'], id=found[1])
+
+
+@pytest.mark.parametrize('module, name, outputs', shown_tables())
+def test_a_chapter_shows_the_table_of_its_recorded_runs(module, name, outputs, capsys):
+    "Runs that were recorded since then belong into the chapter, too."
+    experiment = getattr(importlib.import_module(f'd2lcnn.{module}'), name)
+    experiment.table()
+    assert ''.join(outputs[0]['text']) == capsys.readouterr().out
+    assert all(len(r['values']) >= 3 for r in experiment.rows()), 'three seeds at least'
