@@ -53,7 +53,13 @@ def lab(tmp_path_factory):
         else: pytest.fail('JupyterLab did not start:\n' + (work / 'lab.log').read_text()[-2000:])
         yield lambda notebook: f'http://127.0.0.1:{port}/lab/tree/{notebook}?token={token}&reset'
     finally:
-        server.terminate(); server.wait(30); log.close()
+        server.terminate()
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:  # it asks its notebooks first, on a busy machine for long
+            server.kill()
+            server.wait()
+        log.close()
 
 
 def opened(browser, lab, name):
