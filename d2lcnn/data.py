@@ -423,6 +423,7 @@ def load_data(
     name=FASHION,  # 'fashion_mnist', 'mnist' or 'digits'
     valid=None,  # None: the set's own default
     root=None,  # see `data_root`
+    fallback=True,  # False: `DataUnavailable` rather than the digits
     **kwargs,  # as `fashion_mnist`: batch_size, size, limit, device, seed, normalize, augment
 ) -> Data:
     "A data set by name; the digits, said once, when it is neither here nor to be had."
@@ -433,6 +434,8 @@ def load_data(
     try:
         return {FASHION: fashion_mnist, 'mnist': mnist}[name](root=root, **own)
     except DataUnavailable as e:
+        if not fallback:
+            raise
         reason = str(e).splitlines()[1].strip(' -')
     if name not in _told:
         print(

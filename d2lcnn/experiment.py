@@ -138,6 +138,7 @@ def train_variant(
     lr,
     seed,
     data=None,  # None: the set of the settings
+    fallback=True,  # the digits where that set is not to be had?
     callbacks=(),
     **how,  # of `fit`
 ):  # net and History
@@ -145,7 +146,8 @@ def train_variant(
     s = settings
     if data is None:
         how_drawn = dict(batch_size=s.batch_size, size=s.size, seed=seed)
-        data = load_data(s.data, **how_drawn, normalize=s.normalize, augment=s.augment)
+        how_drawn |= dict(normalize=s.normalize, augment=s.augment, fallback=fallback)
+        data = load_data(s.data, **how_drawn)
         if s.limit:
             data.train.rows = data.train.rows[: s.limit]
     with torch.random.fork_rng(devices=[]):
@@ -306,7 +308,7 @@ def record_one(experiment, variant, lr, seed, deadline=None, device=None) -> dic
     make, own = experiment.variants[variant].make, [Checkpoint(part), Deadline(deadline)]
     how = dict(callbacks=own, device=device, verbose=False)
     try:
-        net, history = train_variant(make, settings, lr, seed, **how)
+        net, history = train_variant(make, settings, lr, seed, fallback=False, **how)
     except TrainingDiverged as e:
         net, history = make(), e.history
         history.stopped = 'diverged'

@@ -7,6 +7,7 @@ __all__ = ['CURVES', 'record', 'results_dir', 'beside', 'is_stale', 'load_runs',
            'spread', 'table']
 
 # %% ../nbs/kit/record.ipynb #89825d27
+import functools
 import hashlib
 import json
 import time
@@ -17,6 +18,7 @@ import torch
 from . import zoo
 from .behavior import run_behavior
 from .callbacks import Checkpoint
+from .data import load_data
 from .files import atomic, save
 from .places import results_dir
 from d2lcnn.runs import (
@@ -57,7 +59,8 @@ def record(
     r = zoo.recipe_of(name, recipe, **changes)
     if path.exists() and not is_stale(read_run(path), r):
         return path
-    data = zoo.data_of(r, seed, limit, device)
+    load = functools.partial(load_data, fallback=reduced)  # a whole run on other images: never
+    data = zoo.data_of(r, seed, limit, device, load)
     callbacks, half_way = [], path.with_name(f'.{path.stem}.pt')
     if data.device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(data.device)

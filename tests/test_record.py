@@ -13,7 +13,7 @@ import torch
 from conftest import ROOT
 from torch import nn
 
-from d2lcnn import behavior, data as D, init, lenet, record, runs, train as T, zoo
+from d2lcnn import behavior, data as D, experiment as E, init, lenet, record, runs, train as T, zoo
 from d2lcnn.behavior import run_behavior, same
 from d2lcnn.data import digits
 
@@ -24,6 +24,27 @@ FEW = dict(limit=300, epochs=2, data='digits', verbose=False)
 def folder(tmp_path):
     record.record('lenet', 'modern', 0, tmp_path, **FEW)
     return tmp_path
+
+
+def test_other_images_are_never_recorded_under_the_name_of_the_set(tmp_path, monkeypatch):
+    "Without Fashion-MNIST the digits train, and say so; they do not go on file."
+    def nowhere(*args, **kwargs):
+        raise D.DataUnavailable('Fashion-MNIST cannot be had:\n - no network')
+
+    monkeypatch.setattr(D, 'fashion_mnist', nowhere)
+    monkeypatch.setattr(D, '_told', set())
+    assert D.load_data('fashion_mnist', batch_size=64).name == 'digits'
+    with pytest.raises(D.DataUnavailable, match='no network'):
+        record.record('lenet', 'classic', 0, tmp_path, verbose=False)
+    settings = E.Settings(epochs=1)
+    variants = {'A': E.Variant(lenet.lenet)}
+    of = E.Experiment('99.absent', '?', variants, settings, (.1, .2, .4), folder=tmp_path)
+    try:
+        with pytest.raises(D.DataUnavailable, match='no network'):
+            E.record_experiment(of)
+    finally:
+        del E.EXPERIMENTS['99.absent']
+    assert not [p for p in tmp_path.rglob('*') if p.is_file()]
 
 
 # ---------------------------------------------------------------- behavior
