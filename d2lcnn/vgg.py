@@ -6,6 +6,7 @@
 __all__ = ['vgg_block', 'VGG11', 'VGG13', 'VGG16', 'VGG19', 'vgg', 'narrow', 'PAIRS']
 
 # %% ../nbs/07_vgg.ipynb #7f8f2e89
+import torch
 from torch import nn
 
 from . import guard
@@ -154,9 +155,11 @@ PAIRS = Experiment(
         'two 3×3, width 12': Variant(lambda: _column(_two_3x3, 12)),
         'two 3×3, width 14': Variant(lambda: _column(_two_3x3, 14)),
     },
-    Settings(epochs=4, size=14, init='he', schedule='one_cycle'),
-    rates=(0.1, 0.2, 0.4, 0.8),
+    Settings(
+        epochs=4, size=14, optimizer=torch.optim.Adam, init='he', schedule='one_cycle'
+    ),
+    rates=(0.0025, 0.005, 0.01, 0.02),
     seeds=5,
-    tuning_epochs=1,
+    tuning_epochs=4,
     worth=8,
 )
