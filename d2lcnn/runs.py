@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import zoo
 from .behavior import run_behavior, same
+from .board import report
 from .places import results_dir
 
 # %% ../nbs/kit/runs.ipynb #fff82806
@@ -189,6 +190,9 @@ def beside(
 ):
     "Print the reader's test accuracy beside the recorded and the published ones; draw the curves."
     n, runs = zoo.network(name), load_runs(folder, name)
+    if history is not None:
+        of = [r for r in runs if r['recipe_name'] == 'classic']
+        report(history, n.title, [r['test_acc'] for r in of], of[0]['data'] if of else None)
     if not runs:
         print(f'no recorded runs of {n.title} in {results_dir(folder)}')
         return

@@ -15,6 +15,7 @@ from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from d2lcnn import book as B
+from d2lcnn.board import weights
 from d2lcnn.doctor import package_found
 
 D2LCNN = [sys.executable, '-c', 'import sys; from d2lcnn.cli import main; sys.exit(main())']
@@ -62,12 +63,123 @@ def test_run_prints_progress_and_a_table(book):
         and 'data: ' in done.stdout
         and 'WARNING' not in done.stderr
     )
-    table = done.stdout.split('\n\n')[-1]
-    assert (
-        re.search(r'01_train +3 +\d+\.\d +0\.\d{3} +ok', table)
-        and re.search(r'03_fine +1 +\d+\.\d +- +ok', table)
-        and '2 of 2 ok' in table
+    table, next_step = done.stdout.split('\n\n')[-2:]
+    assert re.search(r'01_train +\d+\.\d +– +0\.\d{3} +ok', table), table
+    assert re.search(r'03_fine +\d+\.\d +– +ok', table) and '2 of 2 ok' in table
+    assert next_step.rstrip().endswith('It learns more with --budget laptop.')
+    assert 'd2lcnn lab 01 opens nbs/01_train.ipynb' in next_step
+
+
+def test_the_table_tells_what_was_trained_beside_the_recorded_run(book):
+    "Accuracy on how many images, and what the recorded run reached, where it saw the same set."
+    of = (
+        'from d2lcnn.lenet import lenet\nfrom d2lcnn.data import load_data\n'
+        'from d2lcnn.train import fit\nfrom d2lcnn.runs import beside\n'
+        'data = load_data({}, limit=300)\nh = fit(lenet(), data, 1, .1)\n'
+        'beside(h, "lenet", {!r}, draw=False)'
     )
+    for name, data in [('01_train', '"fashion_mnist"'), ('03_fine', '"digits"')]:
+        cells = [new_code_cell(of.format(data, str(ROOT / 'results')))]
+        nbformat.write(new_notebook(cells=cells), book / 'nbs' / f'{name}.ipynb')
+    table = run('run', 'train', '3', cwd=book).stdout.split('\n\n')[-2]
+    own, digits = (l for l in table.splitlines() if 'LeNet' in l)
+    assert re.search(r'03_fine +\d+\.\d +LeNet +300 +1 +0\.\d{3} +ok', digits), digits
+    if 'MNIST' in run('data', 'list').stdout.split('not here')[0]:
+        assert re.search(r'01_train +\d+\.\d +LeNet +300 +1 +0\.\d{3} +0\.88\d +ok', own), own
+
+
+NOTE_TIMES = """
+import time, json, os
+begin = time.time()
+time.sleep({})
+json.dump([begin, time.time(), os.environ.get('OMP_NUM_THREADS')], open('{}', 'w'))
+"""
+
+
+def noted(book, jobs, alone=()):
+    "Three chapters that note when they ran; gives (begin, end, threads) of each."
+    for name in ('01_train', '02_broken', '03_fine'):
+        nb = new_notebook(cells=[new_code_cell(NOTE_TIMES.format(2, name))])
+        nb.metadata['d2lcnn'] = {'alone': name in alone}
+        nbformat.write(nb, book / 'nbs' / f'{name}.ipynb')
+    done = run('run', '--jobs', jobs, cwd=book, OMP_NUM_THREADS='')
+    assert done.returncode == 0, done.stderr
+    names = [l.split()[0] for l in done.stdout.split('\n\n')[-2].splitlines()[2:5]]
+    assert names == ['01_train', '02_broken', '03_fine'], 'the table is in reading order'
+    return [json.loads((book / 'nbs' / name).read_text()) for name in names]
+
+
+def overlap(a, b):
+    return a[0] < b[1] and b[0] < a[1]
+
+
+def test_chapters_run_side_by_side_and_share_the_cores(book):
+    times = noted(book, '3')
+    assert all(overlap(a, b) for a in times for b in times)
+    assert {t[2] for t in times} == {str(max(1, B.cores() // 3))}
+    one, two, three = noted(book, '1')
+    assert not overlap(one, two) and not overlap(two, three) and not one[2]
+
+
+def test_a_chapter_that_measures_time_runs_alone(book):
+    first, second, third = noted(book, '3', alone=['01_train'])
+    assert overlap(second, third) and first[0] > max(second[1], third[1]) and not first[2]
+
+
+def test_how_many_at_a_time(monkeypatch):
+    monkeypatch.setattr(B, 'cores', lambda: 4)
+    assert B.jobs_for(14) in (2, 3, 4) and B.jobs_for(2) <= 2
+    assert B.jobs_for(14, 'laptop') == B.jobs_for(14, device='cuda') == 1
+    assert B.jobs_for(14, store=True) == 1
+
+
+def test_the_longest_chapter_starts_first(tmp_path, monkeypatch):
+    (tmp_path / 'quick.json').write_text('{"05_a": 3, "06_b": 9, "07_c": 5}')
+    paths = [tmp_path / f'{n}.ipynb' for n in ('05_a', '06_b', '07_c', '08_new')]
+    for p in paths:
+        p.write_text('{"metadata": {}}')
+    expected = weights(paths, tmp_path)
+    assert expected['08_new'] == pytest.approx(17 / 3)
+    monkeypatch.setattr(B, 'weights', lambda paths: expected)
+    order = []
+
+    def ran(path, board, threads):
+        order.append(path.stem)
+        time.sleep(0.05)
+        return path.stem
+
+    results, stopped = B.run_chapters(paths, ran, jobs=2)
+    assert not stopped and results == ['05_a', '06_b', '07_c', '08_new']
+    assert order[:2] == ['06_b', '08_new'] and order[-1] == '05_a'
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='a pseudo terminal')
+def test_on_a_terminal_the_line_shows_all_that_run_and_the_time_left(book):
+    import pty
+
+    for name in ('01_train', '02_broken', '03_fine'):
+        cells = [new_code_cell(f'import time; time.sleep({t})') for t in (1, 1)]
+        nbformat.write(new_notebook(cells=cells), book / 'nbs' / f'{name}.ipynb')
+    at, end = pty.openpty()
+    env = {**os.environ, 'COLUMNS': '120'}
+    p = subprocess.Popen([*D2LCNN, 'run', '--jobs', '2'], cwd=book, stdout=end, env=env)
+    os.close(end)
+    seen = b''
+    try:
+        while part := os.read(at, 4096):
+            seen += part
+    except OSError:  # how a pseudo terminal ends
+        pass
+    assert p.wait(60) == 0
+    seen = seen.decode()
+    assert re.search(r'01_train 1/2  02_broken 1/2  0 of 3 done  \d+ s, about \d+ s left', seen), seen
+    assert '2 of 3 done' in seen
+
+
+@pytest.mark.parametrize('jobs', ['0', '-1', 'two', '1.5'])
+def test_wrong_number_of_jobs(book, jobs):
+    done = run('run', f'--jobs={jobs}', cwd=book)
+    assert done.returncode == 2 and 'from 1 up' in done.stderr and 'Traceback' not in done.stderr
 
 
 def test_failure_is_shown_and_the_rest_runs(book):
@@ -121,7 +233,11 @@ def test_interrupt_ends_with_a_table(book):
         book / 'nbs' / '02_broken.ipynb',
     )
     p = subprocess.Popen(
-        [*D2LCNN, 'run'], cwd=book, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*D2LCNN, 'run', '--jobs', '1'],
+        cwd=book,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     for _ in range(600):
         if (book / 'nbs' / 'started').exists():
@@ -129,12 +245,28 @@ def test_interrupt_ends_with_a_table(book):
         time.sleep(0.1)
     p.send_signal(signal.SIGINT)
     out, err = p.communicate(timeout=60)
-    assert (
-        p.returncode == 130
-        and '1 of 3 ok' in out
-        and 'interrupted' in err
-        and 'Traceback' not in err
-    )
+    assert p.returncode == 130 and '1 of 3 ok' in out, out
+    assert 'interrupted' in err and 'Traceback' not in err
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='sends SIGINT')
+def test_interrupt_ends_all_kernels_that_run(book):
+    for name in ('01_train', '02_broken'):
+        wait = f'import os, time; print(os.getpid(), file=open("{name}", "w")); time.sleep(100)'
+        nbformat.write(new_notebook(cells=[new_code_cell(wait)]), book / 'nbs' / f'{name}.ipynb')
+    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([*D2LCNN, 'run', '--jobs', '2'], cwd=book, **pipe)
+    files = [book / 'nbs' / name for name in ('01_train', '02_broken')]
+    for _ in range(600):
+        if all(f.exists() and f.read_text() for f in files):
+            break
+        time.sleep(0.1)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 130 and 'interrupted' in err and 'Traceback' not in err, out + err
+    for f in files:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(f.read_text()), 0)
 
 
 def test_data_list_and_doctor(tmp_path):
