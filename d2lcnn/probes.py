@@ -182,6 +182,7 @@ NETWORKS = {
     'vgg.vgg_block': made(2, 6, 5, shape=FEW),
     'vgg.vgg': made(NARROW, size=24, hidden=40, shape=(2, 1, 24, 24)),
     'vgg.narrow': lambda f: numbers(f(((1, 64), (2, 128)), 4)),
+    'narrow.narrowed': lambda f: numbers([p.numel() for p in f(_classifier(), 1).parameters()]),
     'nin.nin_block': made(6, 5, 3, 2, 1, shape=FEW),
     'nin.nin': network(67),
     'nin.he_start': _initialized,
