@@ -11,7 +11,6 @@ __all__ = ['CHANGES', 'output_file', 'output_folder', 'chosen_device', 'cmd_run'
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from pathlib import Path
 if 'torch' not in sys.modules:
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from .board import table
+from .board import table, what_next
 from d2lcnn.book import (
     find_chapters,
     jobs_for,
@@ -110,17 +109,8 @@ def cmd_run(args):
     if stopped:
         print('interrupted', file=sys.stderr)
     elif all(r['ok'] for r in results):
-        print(_what_next(chapters[0], args.budget))
+        print(what_next(chapters[0], args.budget))
     return 130 if stopped else int(not all(r['ok'] for r in results))
-
-
-def _what_next(path, budget):
-    more = {'quick': 'laptop', 'laptop': 'full'}.get(budget)
-    command = 'd2lcnn'
-    if shutil.which(command) is None and Path(sys.argv[0]).stem == command:
-        command = os.path.relpath(sys.argv[0])  # a virtual environment that is not active
-    line = f'Now read: {command} lab {path.stem[:2]} opens {os.path.relpath(path)}.'
-    return f'\n{line}' + (f' It learns more with --budget {more}.' if more else '')
 
 # %% ../nbs/kit/cli.ipynb #49bb9475
 def cmd_lab(args):

@@ -80,6 +80,7 @@ def run_all(page):
 def pictures(cell): return sum('image/png' in o.get('data', {}) for o in cell['outputs'])
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize('name', ['01_conv', '05_lenet'])
 def test_chapter_in_jupyterlab(browser, lab, name):
@@ -100,6 +101,7 @@ def test_chapter_in_jupyterlab(browser, lab, name):
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_lessons_written_for_d2l_in_jupyterlab(browser, lab):
     "The curve grows while the cell runs, one picture of it stays, and the familiar lines are printed."

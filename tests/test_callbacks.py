@@ -187,6 +187,7 @@ from d2lcnn.data import digits
 from d2lcnn.train import fit
 
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where tests run in the background
 data = digits(batch_size=100, size=8, device='cpu')
 
 
@@ -223,12 +224,13 @@ for i, delay in enumerate(json.loads(sys.argv[1])):
 '''
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_ten_random_moments(tmp_path):
     "With schedule, average, early stopping and checkpoint, and without any."
     import json
     delays = (torch.rand(10, generator=torch.Generator().manual_seed(0)) * .5).tolist()
     command = [sys.executable, '-c', INTERRUPTED, json.dumps(delays), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(results) == 10 and any(r['same'] for r in results)
@@ -451,6 +453,7 @@ print(killed, finished + 1)
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 def test_killed_at_thirty_random_moments_it_ends_with_the_same_weights(tmp_path):
     "LeNet with schedule, average, dropout and augmentation: bit for bit the uninterrupted run's."

@@ -48,6 +48,7 @@ def test_every_lesson_is_expected():
     assert {p.stem for p in LESSONS.glob('*.py')} - {'few'} == set(EXPECTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', EXPECTED)
 def test_lesson_runs_as_a_script(name, tmp_path):
     "No display, no warning, the familiar lines, and a network that has learned."

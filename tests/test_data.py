@@ -145,6 +145,7 @@ def test_leftovers_of_a_killed_process_go(mirror, tmp_path):
     assert files(tmp_path) == ['.download-stranger/half', *WHOLE]  # only our own leftovers
 
 
+@pytest.mark.slow
 def test_several_processes_download_once(mirror, tmp_path):
     (url,) = mirror('slow')
     script = f'''

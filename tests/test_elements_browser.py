@@ -376,6 +376,7 @@ def _press(cell, label, key='ArrowRight'):
     return act
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_lab_every_explorer_is_live_and_shown_once(live):
     for e in EXPLORERS:
@@ -386,6 +387,7 @@ def test_lab_every_explorer_is_live_and_shown_once(live):
     assert live.locator('d2l-corr2d .sum .value').inner_text() == '19' and live.locator('d2l-padding-stride .filled .value').inner_text() == '4'
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_lab_controls_move_picture_and_numbers(live):
     moves = []
@@ -432,6 +434,7 @@ def test_lab_controls_move_picture_and_numbers(live):
     print(f'\nkey to picture in JupyterLab: median {sorted(moves)[len(moves) // 2]:.0f} ms over {len(moves)} moves: {[round(m) for m in moves]}')
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_lab_elements_are_live_and_follow_the_theme(live):
     el = live.locator('d2l-padding-stride')
@@ -457,6 +460,7 @@ def test_lab_elements_are_live_and_follow_the_theme(live):
     assert themes == [['dark', 'rgb(23, 25, 30)'], ['light', 'rgb(255, 255, 255)']]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_lab_saved_and_opened_again_without_running(live, lab, chromium):
     "The saved notebook has widgets without a kernel behind them: the picture stands in, no error text is seen."
@@ -474,6 +478,7 @@ def test_lab_saved_and_opened_again_without_running(live, lab, chromium):
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_lab_stored_outputs_of_a_fresh_clone(lab, chromium):
     "Nothing is trusted yet: the default pictures are shown all the same."

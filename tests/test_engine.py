@@ -102,6 +102,7 @@ def test_parts_make_the_whole(data):
     assert sum(len(y) for _, y in data.train.in_batches(33)) == data.train.n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['lenet', 'resnet18'])
 def test_two_processes_train_like_one(name, tmp_path):
     "Each takes its half of every batch; gradients, losses and scores are those of one process (batch norm: within noise)."

@@ -150,6 +150,7 @@ record(broken, tell=lambda line: None)
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 def test_killed_at_any_moment_nothing_is_lost(tmp_path):
     "Killed ten times; every line that was told is on file, and the end is that of an unbroken run."

@@ -214,6 +214,7 @@ def test_killed_between_weights_and_file(tmp_path, monkeypatch):
     assert seen == [[]] and len(list((tmp_path / 'runs').glob('*.json'))) == 1
 
 
+@pytest.mark.slow
 def test_killed_recording_leaves_no_half_file_and_goes_on(tmp_path):
     "Killed after its first epoch; the next call trains only the rest."
     code = (

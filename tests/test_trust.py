@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from test_cli import run
+from test_cli import run, run_process
 
 from d2lcnn.trust import sign
 
@@ -71,7 +71,7 @@ def test_lab_signs_and_opens_the_chapter(drawn, tmp_path):
         'import os, sys; print(sys.argv[1:], os.environ["OMP_WAIT_POLICY"])'
     )
     env = dict(PYTHONPATH=f'{fake.parent}{os.pathsep}{ROOT}', JUPYTER_DATA_DIR=str(tmp_path))
-    done = run('lab', 'drawn', '--', '--no-browser', cwd=tmp_path, **env)
+    done = run_process('lab', 'drawn', '--', '--no-browser', cwd=tmp_path, **env)
     assert done.returncode == 0, done.stderr
     assert str(drawn) in done.stdout and '--no-browser' in done.stdout and 'PASSIVE' in done.stdout
     assert trusted(drawn, tmp_path)

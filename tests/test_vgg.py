@@ -58,6 +58,7 @@ def test_parameters_and_stages(name, arch, params, blocks):
     assert [m.p for m in net.modules() if isinstance(m, nn.Dropout)] == [.5, .5]
 
 
+@pytest.mark.slow
 @family
 def test_equals_torchvision(name, arch, params, blocks):
     "The same logits, with torchvision's weights, at 224 pixels, where its adaptive pooling changes nothing."
