@@ -92,6 +92,70 @@ def test_every_entry_exists_and_every_chapter_is_listed_once():
     assert kit == {h for h in listed if '/kit/' in h}
 
 
+def test_every_page_is_in_the_sidebar():
+    "And once: of a page that is listed twice, the reader would not know the place."
+    pages = {p.relative_to(ROOT).as_posix() for r in CONFIG['project']['render'] for p in ROOT.glob(r)}
+    listed = hrefs(CONFIG['website']['sidebar'])
+    assert len(listed) > 100 and sorted(listed) == sorted(pages - {'404.qmd'})
+
+
+def sections(node, above=()):
+    "The sections of the sidebar, from the outermost in, and the entries right in each."
+    for entry in node:
+        if isinstance(entry, dict) and 'section' in entry:
+            path = (*above, entry['section'])
+            yield path, [e for e in entry['contents'] if 'section' not in e]
+            yield from sections(entry['contents'], path)
+
+
+def told(entry):
+    "The words of an entry: its own, or the title of its page."
+    if isinstance(entry, dict):
+        return entry['text']
+    if entry.endswith('.qmd'):
+        return re.search(r'^title: "(.*)"$', (ROOT / entry).read_text(encoding='utf-8'), re.M)[1]
+    return FILTER.texts(read(ROOT / entry), 'markdown')[0].split('\n')[0].removeprefix('# ')
+
+
+def test_entries_of_the_sidebar_say_what_their_section_does_not():
+    "No 'Training' in 'Training', no entry that says the section's name and a colon first."
+    found = dict(sections(CONFIG['website']['sidebar']['contents']))
+    for path, entries in found.items():
+        words = [told(entry) for entry in entries]
+        assert len(set(words)) == len(words), path
+        for text in words:
+            assert text.split(':')[0] not in path, (path, text)
+
+
+def test_pages_are_called_by_their_titles():
+    "In the list of chapters; and no two pages have one title."
+    text = prose(read(ROOT / 'nbs' / 'index.ipynb'))
+    named = dict(re.findall(r'^\| \[\d\d (.+?)\]\((\d\d_\w+\.ipynb)\)', text, re.M))
+    assert named == {told(f'nbs/{path.name}'): path.name for path in CHAPTERS}
+    titles = [told(h) for h in hrefs(CONFIG['website']['sidebar'])]
+    assert not {title for title in titles if titles.count(title) > 1}
+
+
+def test_the_reference_is_grouped_as_the_working_parts():
+    "Each module stands in the section of its notebook, or alone where that has no other one."
+    found = dict(sections(CONFIG['website']['sidebar']['contents']))
+    place = {}
+    for path, entries in found.items():
+        if path[0] != 'Reference':
+            for entry in entries:
+                place[entry if isinstance(entry, str) else entry['href']] = path
+    for path, entries in found.items():
+        if path[0] != 'Reference':
+            continue
+        assert len(entries) < 15
+        for entry in entries:
+            text = '' if isinstance(entry, dict) else (ROOT / entry).read_text(encoding='utf-8')
+            if made_from := re.search(r'Explained in \[.*?\]\(\.\./(.*?)\)', text):
+                home = place[made_from[1]]
+                group = home[1] if home[0] == 'Working parts' else 'Chapters'
+                assert path[1:] == (group,) or ('Reference', group) not in found, entry
+
+
 def test_named_files_exist():
     html = CONFIG['format']['html']
     for f in [
