@@ -94,7 +94,8 @@ def test_every_entry_exists_and_every_chapter_is_listed_once():
 
 def test_every_page_is_in_the_sidebar():
     "And once: of a page that is listed twice, the reader would not know the place."
-    pages = {p.relative_to(ROOT).as_posix() for r in CONFIG['project']['render'] for p in ROOT.glob(r)}
+    rendered = [path for rule in CONFIG['project']['render'] for path in ROOT.glob(rule)]
+    pages = {path.relative_to(ROOT).as_posix() for path in rendered}
     listed = hrefs(CONFIG['website']['sidebar'])
     assert len(listed) > 100 and sorted(listed) == sorted(pages - {'404.qmd'})
 
@@ -216,14 +217,116 @@ def test_filter_rules():
     told = {'title': 'A: "b"', 'subtitle': '`sub` of [b](c)', 'description-meta': 'sub of b'}
     assert yaml.safe_load(head.strip('-\n')) == told and text == 'text'
     assert shown == 'def f():\n    return 1'
-    assert folded == '#| code-fold: true\nimport os'
+    assert folded == '#| code-fold: true\n#| code-summary: "Code: imports"\nimport os'
     assert figure.startswith('#| code-fold: true\n#| label: fig-a\n')
 
 
 @pytest.mark.parametrize('value', ['true', 'show', 'false'])
 def test_a_fold_that_the_cell_gives_itself_is_kept_and_not_given_again(value):
     out = filtered({'cells': [code('#| export', f'#| code-fold: {value}', 'import os')]})
-    assert ''.join(out['cells'][0]['source']) == f'#| code-fold: {value}\nimport os'
+    source = ''.join(out['cells'][0]['source'])
+    assert source.startswith(f'#| code-fold: {value}\n') and source.endswith('\nimport os')
+    assert source.count('code-fold') == 1 and ('code-summary' in source) == (value != 'false')
+
+
+SUMMARIES = {
+    'def summary(net):\n    pass\n\n\nclass Row:\n    pass': 'Code: summary, Row',
+    'A = 1\nB: int = 2\ndef f(): pass\ndef g(): pass': 'Code: A, B, f, …',
+    'def _help(): pass\ndef f(): pass': 'Code: f',
+    'def _help(): pass\nf(1)': 'Code: _help',
+    '_all_ = ["f"]': 'Code: names passed on',
+    'import os\nfrom re import sub': 'Code: imports',
+    '#| label: fig-a\n#| fig-cap: A\ndef f(): pass': 'Code of the figure',
+    '#| code-summary: Mine\ndef f(): pass': None,
+    'f(1)': 'Code',
+    '%matplotlib inline': 'Code',
+}
+
+
+@pytest.mark.parametrize('source', SUMMARIES)
+def test_a_folded_cell_is_called_by_what_it_defines(source):
+    cell = code('#| export', *source.split('\n'))
+    found = directives(''.join(filtered({'cells': [cell]})['cells'][0]['source']))
+    assert found['code-fold'] is True
+    assert found['code-summary'] == (SUMMARIES[source] or 'Mine')
+
+
+def test_folded_cells_of_the_book_have_names_of_their_own():
+    found = []
+    for path in [p for p in NOTEBOOKS if p.parent.name != 'exercises']:
+        for cell in page_of(path)['cells']:
+            if cell['cell_type'] == 'code':
+                given = directives(''.join(cell['source']))
+                found += [given.get('code-summary')] if given.get('code-fold') else []
+    assert len(found) > 500 and None not in found
+    assert found.count('Code') < 10 and len(set(found)) > 350
+    for text in found:
+        assert not re.search(r'["`*\\]|__|_\b', text), f'Pandoc would read markup in {text}'
+
+
+def stream(text):
+    "What a cell printed."
+    return {'output_type': 'stream', 'name': 'stdout', 'text': text.splitlines(True)}
+
+
+SENTENCE = 'size=31 is too small for 5 blocks that each halve the image: no pixel is left; take 32, '
+SENTENCE += 'which is the smallest that works, or a network of fewer blocks'
+TABLES = [
+    'ours    0.8 ' + 12 * 'word ' + '\ntheirs  0.9 ' + 20 * 'word ',
+    'layer ' + 20 * 'word ' + '\n' + 110 * '-' + '\n0 word',
+    'seed 0: ' + 20 * '0.81 ' + '\nseed 1: ' + 20 * '0.82 ',
+    'a    ' + 30 * 'word ' + '   0.5\nb    ' + 30 * 'word ' + '   0.7',
+]
+PROSE = [
+    SENTENCE,
+    SENTENCE + '\n' + SENTENCE,
+    SENTENCE + '\nLayers before it:\n  layer 0 (Conv2d)\n  layer 1 (ReLU)\n',
+    'loops   ' + SENTENCE + ' ' + SENTENCE + '\nflipped your function flips the kernel',
+]
+
+
+@pytest.mark.parametrize('texts', [[text] for text in PROSE] + [['short\n', PROSE[0]]])
+def test_long_sentences_are_wrapped(texts):
+    out = filtered({'cells': [code('f()', outputs=map(stream, texts))]})
+    assert directives(''.join(out['cells'][0]['source'])) == {'classes': 'printed-prose'}
+
+
+@pytest.mark.parametrize(
+    'texts', [[text] for text in TABLES] + [[PROSE[0], TABLES[0]], ['short'], ['a  b\nc  d']]
+)
+def test_tables_and_short_lines_are_not_wrapped(texts):
+    out = filtered({'cells': [code('f()', outputs=map(stream, texts))]})
+    assert directives(''.join(out['cells'][0]['source'])) == {}
+
+
+def wrapped(path):
+    "The texts of a page that may be wrapped."
+    for cell in page_of(path)['cells']:
+        if cell['cell_type'] == 'code' and 'classes' in directives(''.join(cell['source'])):
+            yield from FILTER.printed(cell)
+
+
+def test_messages_of_chapters_are_wrapped_and_their_tables_are_not():
+    for path in CHAPTERS:
+        for text in wrapped(path):
+            assert not re.search(r'\S {2,}\S.*\n.*\S {2,}\S.*\S {2,}\S|-----', text), text
+    for number, words in (('07', 'pairs'), ('10', 'larger batch'), ('11', 'needs more than one')):
+        path = next(p for p in CHAPTERS if p.name.startswith(number))
+        assert any(words in text for text in wrapped(path))
+
+
+def test_elements_have_the_scripts_of_the_package():
+    "And the outputs are stored with those of their day."
+    stored = "<script>// old\nif (customElements.get('d2l-scoreboard')) {}</script>"
+    own = '<script>x = 1</script>'
+    got = FILTER.present(f'<p>a</p>{own}{stored}{own}<b>b</b>')
+    script = (ROOT / 'd2lcnn' / 'assets' / 'd2l-scoreboard.js').read_text(encoding='utf-8')
+    assert got == f'<p>a</p>{own}<script>{script}</script>{own}<b>b</b>'
+    unknown = stored.replace('d2l-scoreboard', 'd2l-nothing')
+    assert FILTER.present(unknown) == unknown
+    outputs = [o for c in page_of(CHAPTERS[12])['cells'] for o in c.get('outputs', [])]
+    shown = [''.join(o.get('data', {}).get('text/markdown', [])) for o in outputs]
+    assert CHAPTERS[12].stem == '13_compare' and any(script in text for text in shown)
 
 
 def test_a_key_given_twice_is_refused():
