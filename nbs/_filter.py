@@ -388,7 +388,8 @@ def defined(tree):
         targets = getattr(node, 'targets', [getattr(node, 'target', None)])
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             found += [target.id for target in targets if isinstance(target, ast.Name)]
-    found = [name for name in dict.fromkeys(found) if name != '_all_']  # of names passed on
+    not_told = re.compile(r'__\w+__|_all_')  # Python's own; nbdev's list of names passed on
+    found = [name for name in dict.fromkeys(found) if not not_told.fullmatch(name)]
     return [name for name in found if name[0] != '_'] or found
 
 
