@@ -864,8 +864,10 @@ code {{ white-space: pre }} pre {{ overflow: auto }} td code {{ overflow-wrap: a
 <div class="cell printed-prose"><div class="cell-output"><pre><code>{prose}</code></pre></div></div>
 <div class="cell"><div class="cell-output"><pre><code>{prose}</code></pre></div></div>
 </main><nav class="page-navigation">
-<div class="nav-page"><a class="pagination-link">←<span class="nav-page-text">{long}</span></a></div>
-<div class="nav-page"><a class="pagination-link"><span class="nav-page-text">{long}</span>→</a></div>
+<div class="nav-page">
+<a class="pagination-link">←<span class="nav-page-text">{long}</span></a></div>
+<div class="nav-page">
+<a class="pagination-link"><span class="nav-page-text">{long}</span>→</a></div>
 </nav><nav id="TOC"><a><code>fit</code></a></nav>"""
 LOOK = """() => {
   const at = q => [...document.querySelectorAll(q)], wide = q => at(q)[0].scrollWidth;

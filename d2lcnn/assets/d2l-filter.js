@@ -9,7 +9,7 @@
     .root{${LIGHT};background:var(--paper);color:var(--ink);border-radius:8px;padding:12px;font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;font-variant-numeric:tabular-nums}
     .root[data-theme=dark]{${DARK}}
     .controls,.panels{display:flex;flex-wrap:wrap;align-items:center;gap:8px 16px} .panels{margin:12px 0 8px} .panels,.step{column-gap:12px} .step{display:flex;align-items:center;min-width:0}
-    label{display:flex;flex-wrap:wrap;align-items:center;gap:2px 8px} select,input{font:inherit;color:var(--ink);background:var(--cell);border:1px solid var(--mute);border-radius:6px;padding:3px 6px;max-width:100%;box-sizing:border-box}
+    label{display:flex;flex-wrap:wrap;align-items:center;gap:2px 8px;min-width:0} select,input{font:inherit;color:var(--ink);background:var(--cell);border:1px solid var(--mute);border-radius:6px;padding:3px 6px;max-width:100%;box-sizing:border-box}
     :focus-visible{outline:3px solid var(--outl);outline-offset:2px}
     figure{margin:0} figcaption{font-weight:650;font-size:14px;margin-bottom:4px} canvas{display:block;max-width:100%;border:1px solid var(--line)} canvas.small{image-rendering:pixelated}
     .k{display:grid;gap:2px} .k input{width:54px;background:var(--ker);border-color:var(--kerl);border-radius:0;text-align:center;padding:4px 2px;-moz-appearance:textfield} .k.five input{width:44px;font-size:13px}
