@@ -174,6 +174,7 @@ class Run:
         except KeyboardInterrupt:
             interrupted = True
         finally:
+            self.engine.leave(self.net)
             self.patient.__exit__()
         if interrupted:
             self.history.stopped = f'interrupted after {self.epoch} of {self.epochs} epochs'

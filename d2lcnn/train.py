@@ -96,7 +96,7 @@ def train_epoch(
     optimizer,
     loss=F.cross_entropy,
     context=nullcontext,  # called around the forward pass, for mixed precision
-    after=lambda step, examples: None,  # called after each step, for a progress bar
+    after=None,  # called after each step with its number and the examples so far; None: nothing is
     step=None,  # what to do with a batch; None: `train_step` of these
 ):  # the steps' losses and the correct predictions, both on the device, and the steps' batch sizes
     "One pass over the training batches."
@@ -108,7 +108,8 @@ def train_epoch(
         correct = correct + right
         sizes.append(len(y))
         examples += len(y)
-        after(i, examples)
+        if after is not None:
+            after(i, examples)
     return torch.stack(losses).float(), correct, sizes
 
 # %% ../nbs/kit/train.ipynb #8e25ad08
@@ -195,7 +196,7 @@ def fit(
     infinite, TypeError or ValueError when the first batch does not fit."""
     train, valid, test = splits(data)
     epochs, lr, seed = whole(epochs, 'epochs', 0), number(lr, 'lr', above=0), whole(seed, 'seed')
-    engine = (engine or Engine()).on(device, train)
+    engine = (engine or Engine()).on(device, train, net)
     callbacks = [LastWhole(), *callbacks, Test(), *[Progress()] * bool(verbose and not engine.rank)]
     run = Run(net, (train, valid, test), epochs, lr, engine, callbacks)
     run.choices = dict(optimizer=optimizer, loss=loss, init=init, seed=seed)

@@ -8,11 +8,14 @@ line of links (Colab, Kaggle, download, source, reading time) follows. In the pr
 the reading list becomes a link, the first mention of a word of the glossary gets its meaning, and
 public names of the package lead to the reference. Outputs that only a kernel can show are left to
 their static image; HTML is handed on as raw markup, because Quarto adds scripts from a content
-delivery network to every page with an output of type text/html.
+delivery network to every page with an output of type text/html. The script of an element is the
+package's present one, whatever the output was stored with. Long printed sentences are wrapped,
+tables are not; a folded cell says which names it defines.
 
 Standard library only: Quarto runs it with whatever Python it finds.
 """
 
+import ast
 import json
 import re
 import sys
@@ -312,15 +315,109 @@ def raw_html(html):
     return f'{fence}{{=html}}\n{html.strip()}\n{AS_IT_IS}\n{fence}\n'
 
 
+SCRIPT = re.compile(
+    r"<script>(?:(?!</script>).)*?customElements\.get\('(?P<tag>d2l-[\w-]+)'\).*?</script>", re.S
+)
+
+
+def present(html, assets=NBS.parent / 'd2lcnn' / 'assets'):
+    "HTML with the scripts of its elements as the package has them now."
+
+    def script(m):
+        path = assets / f'{m["tag"]}.js'
+        return f'<script>{path.read_text(encoding="utf-8")}</script>' if path.is_file() else m[0]
+
+    return SCRIPT.sub(script, html)
+
+
 def shown_output(output):
     "An output as the page shows it: no widget beside its static image, HTML as raw markup."
     data = dict(output.get('data', {}))
     if len(data) > 1:
         data.pop(WIDGET, None)
     if HTML in data:
-        html = ''.join(data.pop(HTML))
+        html = present(''.join(data.pop(HTML)))
         data = {'text/markdown': raw_html(html).splitlines(True), **data}
     return {**output, 'data': data} if 'data' in output else output
+
+
+WIDE = 90  # characters that fit beside the page's contents
+WIDEST = 150  # nobody compares columns over longer lines
+GAP = re.compile(r'\S( {2,}|\t)(?=\S)')  # between two columns
+RULE = re.compile(r'^[-─=+| ]{4,}$', re.M)
+WORD = re.compile(r'(?<![\d.])[^\W\d_]+')
+NUMBER = re.compile(r'\d[\d.,]*')
+
+
+def in_columns(text):
+    """Has this printed text columns, which would lose their order if its lines were wrapped?
+
+    One line has none. Of several, a gap as between columns tells, a rule, or a long line with more
+    numbers than words; behind one first column, very long lines are sentences all the same."""
+    lines = text.rstrip().split('\n')
+    if len(lines) == 1:
+        return False
+    gaps = max(len(GAP.findall(line)) for line in lines)
+    long = [line for line in lines if len(line) > WIDE]
+    in_words = all(len(WORD.findall(line)) > len(NUMBER.findall(line)) for line in long)
+    sentences = gaps == 0 or (gaps == 1 and max(map(len, lines)) > WIDEST)
+    return bool(RULE.search(text)) or not (in_words and sentences)
+
+
+def is_prose(texts):
+    "Are these outputs long sentences, which the page may wrap?"
+    lines = [line for text in texts for line in text.split('\n')]
+    return max(map(len, lines), default=0) > WIDE and not any(map(in_columns, texts))
+
+
+def printed(cell):
+    "The texts that a cell shows below it."
+    for output in cell.get('outputs', []):
+        data = output.get('data', {})
+        text = output.get('text') or (data.get('text/plain') if len(data) == 1 else None)
+        if text:
+            yield ''.join(text)
+
+
+def defined(tree):
+    "The names that a cell defines, in their order; its own helpers only if there is nothing else."
+    found = []
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.append(node.name)
+        targets = getattr(node, 'targets', [getattr(node, 'target', None)])
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            found += [target.id for target in targets if isinstance(target, ast.Name)]
+    not_told = re.compile(r'__\w+__|_all_')  # Python's own; nbdev's list of names passed on
+    found = [name for name in dict.fromkeys(found) if not not_told.fullmatch(name)]
+    return [name for name in found if name[0] != '_'] or found
+
+
+def value(kept, key):
+    "What one of the cell's directives says; None where it has no such one."
+    for line in kept:
+        m = re.match(rf'#\|\s*{key}\s*:\s*(.*)', line)
+        if m:
+            return m[1].strip()
+    return None
+
+
+def summary(lines, kept):
+    "What a folded cell is called."
+    if (value(kept, 'label') or '').startswith('fig-'):
+        return 'Code of the figure'
+    try:
+        tree = ast.parse('\n'.join(lines))
+    except SyntaxError:
+        return 'Code'
+    names = defined(tree)
+    if len(names) > 3:
+        names = [*names[:3], '…']
+    if not names and any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in tree.body):
+        names = ['imports']
+    if not names and any(line.startswith('_all_') for line in lines):
+        names = ['names passed on']
+    return f'Code: {", ".join(names)}' if names else 'Code'
 
 
 def code_cell(cell):
@@ -329,9 +426,12 @@ def code_cell(cell):
     if any(HIDDEN.match(line) for line in directives):
         return None
     kept = [line for line in directives if line.strip() and not NBDEV.match(line)]
-    told = any(re.match(r'#\|\s*code-fold\s*:', line) for line in kept)
-    if any(FOLDED.match(line) for line in directives) and not told:
+    if any(FOLDED.match(line) for line in directives) and not value(kept, 'code-fold'):
         kept.insert(0, '#| code-fold: true')
+    if value(kept, 'code-fold') in ('true', 'show') and not value(kept, 'code-summary'):
+        kept.append(f'#| code-summary: {quote(summary(rest, kept))}')
+    if is_prose(list(printed(cell))):
+        kept.append('#| classes: printed-prose')
     source = '\n'.join(kept + rest)
     outputs = [shown_output(output) for output in cell.get('outputs', [])]
     if not source.strip() and not outputs:

@@ -45,11 +45,10 @@ def module_of(notebook):
 
 
 def modules():
-    "(name, notebook) of every module, in the order of the book."
-    nbs = ROOT / 'nbs'
-    for path in [*sorted(nbs.glob('[0-9]*.ipynb')), *sorted((nbs / 'kit').rglob('*.ipynb'))]:
-        if '.ipynb_checkpoints' in path.parts:
-            continue
+    "(name, notebook) of every module, in the order of the sidebar."
+    sidebar = CONFIG.split('\n  sidebar:\n')[1]
+    for notebook in re.findall(r'nbs/\S+\.ipynb', sidebar):
+        path = ROOT / notebook
         name = module_of(path)
         if name and name not in SKIP and not inside(name):
             yield name, path.relative_to(ROOT)

@@ -142,6 +142,15 @@ def test_scoreboard_sorts_by_click(opened):
 
 
 @pytest.mark.browser
+def test_scoreboard_fits_beside_the_contents_of_a_page(opened):
+    "778 pixels, what a page of 1280 has: the last column is whole."
+    box = "w => { const e = document.querySelector('d2l-scoreboard'); e.style.width = w; return [e.scrollWidth, e.clientWidth] }"
+    needed, given = opened.evaluate(box, '778px')
+    assert needed <= given == 778
+    opened.evaluate(box, '')
+
+
+@pytest.mark.browser
 def test_curves_are_the_recorded_ones(opened):
     box = opened.locator('d2l-curves'); paths = "() => document.querySelector('d2l-curves').shadowRoot.querySelectorAll('path').length"
     names = box.locator('fieldset').first.locator('label').all_inner_texts()

@@ -176,6 +176,22 @@ def test_filter_element_filters_as_python(plain, tmp_path):
     plain.wait_for_function("document.querySelector('d2l-filter').picture.name === 'tiny.png'"); assert 'The kernel 5×5 is larger than the picture 4×4' in how.inner_text()
 
 
+PLACES = """width => { const e = document.querySelector('d2l-filter'); e.style.width = width; const at = q => e.shadowRoot.querySelector(q).getBoundingClientRect();
+  const ops = [...e.shadowRoot.querySelectorAll('.op')].map(o => o.getBoundingClientRect()), x = at('.x'), y = at('.y');
+  return {beside: ops[1].right <= y.left && ops[1].top > y.top && ops[1].bottom < y.bottom, row: x.top < y.bottom && y.top < x.bottom, inside: Math.max(x.right, y.right, at('[type=file]').right) <= e.getBoundingClientRect().right} }"""
+
+
+@pytest.mark.browser
+def test_the_result_of_a_filter_stays_with_its_equals_sign(plain):
+    "On a page of 1280 pixels picture, kernel and result are one row; where they are not, the sign moves along."
+    for width in ('778px', '600px', '500px', '358px', '300px'):
+        for name in ('blur, mean 3×3', 'blur, mean 5×5'):
+            plain.locator('d2l-filter').get_by_role('combobox', name='Kernel').select_option(name)
+            got = plain.evaluate(PLACES, width)
+            assert got['beside'] and got['inside'], (width, name, got)
+            assert got['row'] or width != '778px' or '5×5' in name
+
+
 def test_arithmetic_of_the_elements_in_node(tmp_path):
     node = shutil.which('node')
     if not node: pytest.skip('node is not on the PATH; the browser test asks the same')

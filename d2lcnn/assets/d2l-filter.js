@@ -8,8 +8,8 @@
     :host{display:block;max-width:860px;margin:8px 0}
     .root{${LIGHT};background:var(--paper);color:var(--ink);border-radius:8px;padding:12px;font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;font-variant-numeric:tabular-nums}
     .root[data-theme=dark]{${DARK}}
-    .controls,.panels{display:flex;flex-wrap:wrap;align-items:center;gap:8px 16px} .panels{margin:12px 0 8px}
-    label{display:flex;flex-wrap:wrap;align-items:center;gap:2px 8px} select,input{font:inherit;color:var(--ink);background:var(--cell);border:1px solid var(--mute);border-radius:6px;padding:3px 6px;max-width:100%;box-sizing:border-box}
+    .controls,.panels{display:flex;flex-wrap:wrap;align-items:center;gap:8px 16px} .panels{margin:12px 0 8px} .panels,.step{column-gap:12px} .step{display:flex;align-items:center;min-width:0}
+    label{display:flex;flex-wrap:wrap;align-items:center;gap:2px 8px;min-width:0} select,input{font:inherit;color:var(--ink);background:var(--cell);border:1px solid var(--mute);border-radius:6px;padding:3px 6px;max-width:100%;box-sizing:border-box}
     :focus-visible{outline:3px solid var(--outl);outline-offset:2px}
     figure{margin:0} figcaption{font-weight:650;font-size:14px;margin-bottom:4px} canvas{display:block;max-width:100%;border:1px solid var(--line)} canvas.small{image-rendering:pixelated}
     .k{display:grid;gap:2px} .k input{width:54px;background:var(--ker);border-color:var(--kerl);border-radius:0;text-align:center;padding:4px 2px;-moz-appearance:textfield} .k.five input{width:44px;font-size:13px}
@@ -40,7 +40,7 @@
       const root = this.attachShadow({mode: 'open'});
       root.innerHTML = `<style>${CSS}</style><div class="root" role="group" aria-label="Filtering a picture"><div class="controls"><label>Picture <select name="picture"></select></label><label>Your own, it stays on this machine <input type="file" accept="image/*"></label></div>
         <div class="controls" style="margin-top:6px"><label>Kernel <select name="preset"></select></label><label>Size <select name="size"><option value="3">3×3</option><option value="5">5×5</option></select></label></div>
-        <div class="panels"><figure><figcaption class="tx"></figcaption><canvas class="x" role="img"></canvas></figure><span class="op" aria-hidden="true">∗</span><figure><figcaption class="tk"></figcaption><div class="k" role="group" aria-label="weights of the kernel"></div></figure><span class="op" aria-hidden="true">=</span><figure><figcaption class="ty"></figcaption><canvas class="y" role="img"></canvas></figure></div>
+        <div class="panels"><figure><figcaption class="tx"></figcaption><canvas class="x" role="img"></canvas></figure><div class="step"><span class="op" aria-hidden="true">∗</span><figure><figcaption class="tk"></figcaption><div class="k" role="group" aria-label="weights of the kernel"></div></figure></div><div class="step"><span class="op" aria-hidden="true">=</span><figure><figcaption class="ty"></figcaption><canvas class="y" role="img"></canvas></figure></div></div>
         <div class="say" aria-live="polite"></div><div class="how"></div></div>`;
       this.$ = q => root.querySelector(q);
       this.theme = () => { const b = document.body, t = b?.dataset.jpThemeLight;
@@ -90,7 +90,7 @@
       const pen = canvas.getContext('2d'), px = new ImageData(w, h);
       for (let i = 0; i < w * h; i++) { const v = Math.round(255 * Math.min(1, Math.max(0, grey[i]))); px.data.set([v, v, v, 255], 4 * i); }
       canvas.width = w; canvas.height = h; pen.putImageData(px, 0, 0);
-      canvas.className = `${canvas.className[0]}${Math.max(h, w) <= 64 ? ' small' : ''}`; canvas.style.width = `${w >= h ? 270 : 210}px`;
+      canvas.className = `${canvas.className[0]}${Math.max(h, w) <= 64 ? ' small' : ''}`; canvas.style.width = `${w >= h ? 240 : 200}px`;
     }
     draw() {
       const p = this.picture, K = this.K; this.$('.tk').textContent = `kernel ${K.length}×${K.length}`; if (!p) return;

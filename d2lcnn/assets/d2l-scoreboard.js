@@ -4,10 +4,10 @@
   const style = `
     :host { display: block; overflow-x: auto; color: inherit; font: 13px/1.4 system-ui, sans-serif }
     table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-    th, td { padding: .3em .5em; border-bottom: 1px solid rgba(127,127,127,.35); text-align: right; white-space: nowrap }
+    th, td { padding: .3em; border-bottom: 1px solid rgba(127,127,127,.35); text-align: right; white-space: nowrap }
     th:first-child, td:first-child { text-align: left; font-weight: 600; white-space: normal; min-width: 7em; position: sticky; left: 0; background: var(--ground, Canvas) } th:nth-child(2), td:nth-child(2) { text-align: left }
     th { border-bottom-width: 2px; vertical-align: bottom; padding: 0 }
-    button { all: unset; cursor: pointer; padding: .35em .5em; font-weight: 700; box-sizing: border-box; white-space: normal; min-width: 0 }
+    button { all: unset; cursor: pointer; padding: .35em .3em; font-weight: 700; box-sizing: border-box; white-space: normal; min-width: 0 }
     button:hover { text-decoration: underline } button:focus-visible { outline: 2px solid #2563eb; outline-offset: -2px }
     button::after { content: ' ↕'; opacity: .55 }
     th[aria-sort=ascending] button::after { content: ' ↑'; opacity: 1 } th[aria-sort=descending] button::after { content: ' ↓'; opacity: 1 }
