@@ -7,6 +7,7 @@ __all__ = ['PACKAGES', 'LAB', 'package_found', 'examine']
 
 # %% ../nbs/kit/doctor.ipynb #d02f1448
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .places import nbs_dir, process_env
+from .places import cores, nbs_dir, process_env
 
 # %% ../nbs/kit/doctor.ipynb #a6d7554c
 _ASK = """
@@ -99,6 +100,14 @@ def _device():
     return 'device', None, what, 'none needed; a GPU makes chapters 06 on faster'
 
 
+def _busy():
+    "Do other programs want the cores? Threads that spin while they wait then hold up the work."
+    load, n = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0, cores()
+    what = f'load {load:.1f} on {n} core{"s" * (n != 1)}'
+    mend = 'start Jupyter by `d2lcnn lab`, or with OMP_WAIT_POLICY=PASSIVE'
+    return 'cores', True if load < n + 0.5 else None, what, mend
+
+
 def _data_sets():
     from d2lcnn.data import SETS, check_files, data_root
 
@@ -130,7 +139,7 @@ def examine(
     "What the book needs and what of it is here."
     python = f'{sys.version.split()[0]} in {sys.prefix}'
     found = [('Python', sys.version_info >= (3, 10), python, 'install Python 3.10 or later')]
-    found += [*_packages(), _device()]
+    found += [*_packages(), _device(), _busy()]
     try:
         p = nbs_dir(nbs)
     except FileNotFoundError as e:

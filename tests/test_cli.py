@@ -562,3 +562,13 @@ def test_trainings_that_the_benchmark_starts_wait_without_spinning(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         bench.time_to_accuracy('lenet', 'classic', seeds=[0])
     assert seen['OMP_WAIT_POLICY'] == 'PASSIVE'
+
+
+@pytest.mark.parametrize('load, ok', [(0.3, True), (7.5, None)])
+def test_the_doctor_sees_that_the_machine_is_busy(monkeypatch, load, ok):
+    from d2lcnn import doctor
+
+    monkeypatch.setattr(os, 'getloadavg', lambda: (load, 0, 0), raising=False)
+    monkeypatch.setattr(doctor, 'cores', lambda: 2)
+    what, good, text, mend = next(f for f in doctor.examine() if f[0] == 'cores')
+    assert good is ok and f'load {load} on 2 cores' in text and 'OMP_WAIT_POLICY=PASSIVE' in mend
