@@ -122,8 +122,7 @@ def _row(r, t, first):
     how = 'ok' if r['ok'] else 'FAILED'
     cells = (r['chapter'], f'{r["seconds"]:.1f}') if first else ('', '')
     if not t:
-        accs = r.get('test_accs') or []
-        return (*cells, '–', '', '', f'{accs[-1]:.3f}' if accs else '', '', how)
+        return (*cells, '–', '', '', '', '', how)
     acc, best = (f'{t[k]:.3f}' if t.get(k) is not None else '' for k in ('test_acc', 'recorded'))
     images = '' if t['images'] is None else f'{t["images"]:,}'
     return (*cells, t['network'], images, str(t['epochs']), acc, best, how if first else '')
@@ -157,10 +156,12 @@ def what_next(
     path,  # of the first chapter that ran
     budget,
 ) -> str:
-    "The line under the table: what to do next."
+    "The lines under the table: what was small, and what to do next."
     more = {'quick': 'laptop', 'laptop': 'full'}.get(budget)
     command = 'd2lcnn'
     if shutil.which(command) is None and Path(sys.argv[0]).stem == command:
         command = os.path.relpath(sys.argv[0])  # a virtual environment that is not active
+    narrow = 'Quick trains narrower networks on fewer images than the recorded runs.\n'
     line = f'Now read: {command} lab {path.stem[:2]} opens {os.path.relpath(path)}.'
+    line = (narrow if budget == 'quick' else '') + line
     return f'\n{line}' + (f' It learns more with --budget {more}.' if more else '')

@@ -192,7 +192,8 @@ def beside(
     n, runs = zoo.network(name), load_runs(folder, name)
     if history is not None:
         of = [r for r in runs if r['recipe_name'] == 'classic']
-        report(history, n.title, [r['test_acc'] for r in of], of[0]['data'] if of else None)
+        title = n.title.partition(', a quarter')[0]
+        report(history, title, [r['test_acc'] for r in of], of[0]['data'] if of else None)
     if not runs:
         print(f'no recorded runs of {n.title} in {results_dir(folder)}')
         return
