@@ -234,7 +234,7 @@ def quoted_rows(
     score='test',  # or 'loss'
     folder=None,
 ) -> list:  # of rows as `d2lcnn.evidence.plot_runs` takes them; none where nothing was printed
-    "The runs that a chapter's cell printed, a line for each variant; an interval from three runs on."
+    "The runs that a chapter's cell printed, by variant; with an interval from three runs on."
     rows = []
     for line in stored_output(chapter, cell, folder).splitlines():
         found = re.search(_QUOTED[score], line)
