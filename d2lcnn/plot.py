@@ -258,6 +258,7 @@ def name_points(
     fontsize=8,
 ) -> list:  # of the texts; one for which there is no room covers what is next to it
     "Write a name beside every point, so that no name covers a point, a line or another name."
+    from matplotlib.lines import Line2D
     from matplotlib.transforms import Bbox
 
     fig = ax.figure
@@ -283,8 +284,8 @@ def name_points(
         text.set_position((middle - points[i]) / px)
         text.anncoords = 'offset points'
         nearest = np.clip(points[i], [box.x0, box.y0], [box.x1, box.y1])
-        if np.hypot(*(nearest - points[i])) > 12 * px:
+        if np.hypot(*(nearest - points[i])) > 7 * px:
             ends = ax.transData.inverted().transform([points[i], nearest])
-            ax.plot(*ends.T, color='#94a3b8', linewidth=0.6, zorder=1)
+            ax.add_artist(Line2D(*ends.T, color='#64748b', linewidth=0.6, zorder=1))
         texts[i] = text
     return texts
