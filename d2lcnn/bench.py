@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CPU_PLAN', 'GPU_PLAN', 'quiet', 'measure', 'summed_up', 'compare', 'ladder', 'time_to_accuracy', 'accuracies',
-           'bench', 'table', 'matmul_peak', 'bandwidth', 'conditions', 'bf16_here', 'spread', 'UsualLoop', 'ThisBook',
-           'ByHand']
+           'bench', 'table', 'roof_of', 'matmul_peak', 'bandwidth', 'conditions', 'bf16_here', 'float32_as',
+           'float32_in', 'spread', 'UsualLoop', 'FairLoop', 'ThisBook', 'ByHand']
 
 # %% ../nbs/kit/bench.ipynb #c4a6e009
 import json
@@ -19,16 +19,16 @@ from . import zoo
 from .data import load_data, try_gpu
 from .engine import Engine
 from .init import xavier
-from .peaks import bandwidth, bf16_here, conditions, matmul_peak
+from .peaks import bandwidth, bf16_here, conditions, float32_as, float32_in, matmul_peak
 from .places import process_env
 from .runs import spread
 from .summary import macs
 from .train import evaluate, fit
-from .usual import ByHand, ThisBook, UsualLoop
+from .usual import ByHand, FairLoop, ThisBook, UsualLoop
 
 # %% ../nbs/kit/bench.ipynb #a14e1af5
-_all_ = ['matmul_peak', 'bandwidth', 'conditions', 'bf16_here', 'spread']
-_all_ += ['UsualLoop', 'ThisBook', 'ByHand']
+_all_ = ['matmul_peak', 'bandwidth', 'conditions', 'bf16_here', 'float32_as', 'float32_in']
+_all_ += ['spread', 'UsualLoop', 'FairLoop', 'ThisBook', 'ByHand']
 
 # %% ../nbs/kit/bench.ipynb #1f6a337a
 def quiet(text):
@@ -42,7 +42,7 @@ def measure(
     device,
     tell,
     name,
-):  # name -> (examples/s, share of the data) of each round; name -> peak memory, on a GPU
+):  # name -> what `run` gave, round by round; name -> peak memory, on a GPU
     "Let contenders run in turns."
     measured, memory = {who: [] for who in runs}, {}
     for r in range(rounds):
@@ -58,22 +58,23 @@ def measure(
 
 
 def summed_up(measured) -> dict:
-    "Rates and data shares of some rounds as medians, with the lowest and the highest rate."
-    rates, shares = zip(*measured)
+    "Rates and shares of some rounds as medians, with the lowest and the highest rate."
+    rates, shares, *copies = zip(*measured)
     return dict(
         examples_per_s=statistics.median(rates),
         low=min(rates),
         high=max(rates),
         data_share=statistics.median(shares),
+        **{'copy_share': statistics.median(c) for c in copies},
     )
 
 # %% ../nbs/kit/bench.ipynb #a95021a8
 def compare(
     name,  # a key of `zoo.NETWORKS`
     variants,  # name -> `Engine`, or None for what `fit` chooses
-    workers=(0, 2),  # of the usual loop; each is measured, the fastest counts
+    workers=(0, 2),  # of the loops with a loader; each is measured, the fastest counts
     rounds=3,
-    steps=50,  # of the usual loop, a round
+    steps=50,  # of the loops with a loader, a round
     epochs=1,  # of this book's pipeline, a round, after one that is not counted
     limit=None,
     batch_size=None,
@@ -85,7 +86,8 @@ def compare(
     classic, device = zoo.network(name).classic, torch.device(device or try_gpu())
     batch_size, size = batch_size or classic.batch_size, size or classic.size
     common = dict(batch_size=batch_size, size=size, limit=limit, device=device)
-    runs = {f'usual loop, {w} workers': UsualLoop(name, w, **common) for w in workers}
+    loops = {'usual loop': UsualLoop, 'fair loop': FairLoop}
+    runs = {f'{k}, {w} workers': L(name, w, **common) for k, L in loops.items() for w in workers}
     arguments = {who: [steps] for who in runs}
     for loop in runs.values():
         loop.run(3)
@@ -123,11 +125,11 @@ def ladder(
     name,  # a key of `zoo.NETWORKS`
     device=None,
     rounds=3,
-    workers=None,  # of the usual loop; None: 4 with a GPU, else 2
+    workers=None,  # of the loops with a loader; None: 4 with a GPU, else 2
     limit=None,
     batch_size=None,
     size=None,  # None: the classic recipe's
-    steps=20,  # of the usual loop, a round
+    steps=20,  # of the loops with a loader, a round
     compile=False,  # one more rung?
     tell=quiet,
 ) -> list:  # rows as of `compare`, in the order of the rungs
@@ -139,13 +141,15 @@ def ladder(
     common = dict(**what, limit=limit, device=device)
     runs = {
         'usual loop': UsualLoop(name, workers, **common),
+        'fair loop': FairLoop(name, workers, **common),
         'data on the device': ByHand(name, True, **common),
         'no .item()': ByHand(name, False, **common),
     }
     for label, engine in _rungs(device, what['size'], compile):
         runs[label] = ThisBook(name, **common, engine=engine)
-    runs['usual loop'].run(3)
-    arguments = {who: [steps] if who == 'usual loop' else [] for who in runs}
+    arguments = {who: [steps] if isinstance(it, UsualLoop) else [] for who, it in runs.items()}
+    for loop in (it for who, it in runs.items() if arguments[who]):
+        loop.run(3)
     measured, _ = measure(runs, arguments, rounds, device, tell, name)
     return [dict(name=name, **what, who=who, **summed_up(m)) for who, m in measured.items()]
 
@@ -195,7 +199,7 @@ def accuracies(
     device=None,
     tell=quiet,
 ) -> list:  # for each contender a dictionary: the test accuracy of each seed
-    "Train by the usual loop and by `fit`, and compare what they reach."
+    "Train by the loops with a loader and by `fit`, and compare what they reach."
     classic, device = zoo.network(name).classic, torch.device(device or try_gpu())
     batch_size, size, lr = batch_size or classic.batch_size, size or classic.size, lr or classic.lr
     # whole batches, for both: a small last one would spoil one's running statistics of batch norm
@@ -205,11 +209,12 @@ def accuracies(
     for seed in seeds:
         data = load_data('fashion_mnist', **how, seed=seed)
         rows = data.train.rows.tolist()  # the same images as `fit`
-        loop = UsualLoop(name, 0, batch_size, size, lr, device=device, rows=rows)
-        torch.manual_seed(seed)
-        xavier(loop.net)  # and the same initialization
-        loop.run(epochs * (limit // batch_size))
-        reached.setdefault('usual loop', []).append(evaluate(loop.net, data.test).acc)
+        for who, Loop in {'usual loop': UsualLoop, 'fair loop': FairLoop}.items():
+            loop = Loop(name, 0, batch_size, size, lr, device=device, rows=rows)
+            torch.manual_seed(seed)
+            xavier(loop.net)  # and the same initialization
+            loop.run(epochs * (limit // batch_size))
+            reached.setdefault(who, []).append(evaluate(loop.net, data.test).acc)
         for variant, engine in variants.items():
             net = zoo.network(name).make(size)
             options = dict(init='xavier', seed=seed, engine=engine, verbose=False)
@@ -266,7 +271,11 @@ def bench(
     small = dict(steps=2, limit=128, batch_size=64)
     side, mib = (256, 64) if quick else (None, None)
     types = dict(float32=torch.float32, bfloat16=torch.bfloat16)
-    peaks = {name: matmul_peak(device, dtype, side) for name, dtype in types.items()}
+    with float32_in('ieee'):
+        peaks = {name: matmul_peak(device, dtype, side) for name, dtype in types.items()}
+    if cuda:  # what float32 convolutions may reach, see `peaks`
+        with float32_in('tf32'):
+            peaks['tf32'] = matmul_peak(device, torch.float32, side)
     result = conditions(device) | dict(peak_macs=peaks, bandwidth=bandwidth(device, mib), rows=[])
     other = dict(steps=4, limit=256, batch_size=64)
     for name in names or plan:
@@ -284,11 +293,13 @@ def table(result) -> str:
     for r in rows:
         if r['who'].startswith('usual'):
             best[r['name']] = max(best.get(r['name'], 0), r['examples_per_s'])
-    measured = any(r['memory'] for r in rows)
+    copied, measured = any('copy_share' in r for r in rows), any(r['memory'] for r in rows)
     head = (
         f'{"network":10} {"size":>4} {"batch":>5}  {"contender":23} {"examples/s":>10} '
-        f'{"lowest … highest":>19} {"gain":>6} {"data":>4} {"of peak":>7}'
-    ) + (f'{"memory":>8}' if measured else '')
+        f'{"lowest … highest":>19} {"gain":>6} {"data":>4} '
+    )
+    head += (f'{"copy":>4} ' if copied else '') + f'{"of peak":>7}'
+    head += f'{"memory":>8}' if measured else ''
     peaks = result['peak_macs']
     reached = ', '.join(f'{v / 1e12:.3g} T MACs/s in {k}' for k, v in peaks.items())
     lines = [
@@ -298,16 +309,33 @@ def table(result) -> str:
         head,
         '-' * len(head),
     ]
-    return '\n'.join(lines + [_line(r, best[r['name']], peaks, measured) for r in rows])
+    for r in rows:
+        line = _line(r, best[r['name']], copied) + f'{_of_the_peak(r, result):7.1%}'
+        memory = '–' if r['memory'] is None else f'{r["memory"] / 2**30:.2f} G'
+        lines.append(line + (f'{memory:>8}' if measured else ''))
+    return '\n'.join(lines)
 
 
-def _line(r, usual, peaks, measured):
-    "A row of the table."
-    peak = peaks['bfloat16' if 'bfloat16' in r['who'] else 'float32']
+def _line(r, usual, copied):
+    "A row of the table, up to the share of the peak."
     rate = r['examples_per_s']
-    memory = '–' if r['memory'] is None else f'{r["memory"] / 2**30:.2f} G'
+    copy = f'{r["copy_share"]:.0%}' if 'copy_share' in r else '–'
     return (
         f'{r["name"]:10} {r["size"]:4} {r["batch_size"]:5}  {r["who"]:23} {rate:10,.0f} '
-        f'{r["low"]:8,.0f} … {r["high"]:8,.0f} {rate / usual:5.1f}× '
-        f'{r["data_share"]:4.0%} {3 * r["macs"] * rate / peak:7.1%}'
-    ) + (f'{memory:>8}' if measured else '')
+        f'{r["low"]:8,.0f} … {r["high"]:8,.0f} {rate / usual:5.1f}× {r["data_share"]:4.0%} '
+    ) + (f'{copy:>4} ' if copied else '')
+
+
+def roof_of(
+    who,  # a contender
+    result,  # of `bench`
+) -> str:  # a key of its `peak_macs`
+    "The peak that bounds a contender's convolutions: what they are computed in."
+    if 'bfloat16' in who:
+        return 'bfloat16'
+    tf32 = result.get('float32_as', {}).get('convolutions') == 'tf32'
+    return 'tf32' if tf32 and 'tf32' in result['peak_macs'] else 'float32'
+
+
+def _of_the_peak(r, result):
+    return 3 * r['macs'] * r['examples_per_s'] / result['peak_macs'][roof_of(r['who'], result)]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'standard_error', 'mcnemar', 'ABLATIONS', 'shared_errors', 'scoreboard_table', 'scoreboard_rows', 'guesses',
-           'truth', 'pareto', 'curves_element', 'stored_output']
+           'truth', 'pareto', 'curves_element', 'stored_output', 'quoted_rows']
 
 # %% ../nbs/13_compare.ipynb #06cacf48
 import html
@@ -13,9 +13,12 @@ import math
 from importlib import resources
 from pathlib import Path
 
+import re
+
 import torch
 
 from . import guard, record, zoo
+from .evidence import interval
 from .guard import at_least, guarded
 
 # %% ../nbs/13_compare.ipynb #94b7317e
@@ -38,9 +41,12 @@ COLUMNS = (  # title, key of a scoreboard's row, how it is written
 # %% ../nbs/13_compare.ipynb #9b10c75c
 def _cell(row, key, write):
     value = row[key]
-    if key == 'sd' and row['runs'] == 1:
+    alone = key == 'sd' and row['runs'] == 1
+    if alone:
         value = None  # one run has no spread
     text = '–' if value is None else html.escape(write(value))
+    if alone:
+        text = 'one run'
     if key == 'recipe' and row['reduced']:
         text += ' (reduced)'
     if key == 'title' and row['stale']:
@@ -191,9 +197,7 @@ ABLATIONS = (  # chapter, what was changed, the cell that printed it
     ('06_alexnet', 'ReLU or sigmoid', '38b0e9fb'),
     ('06_alexnet', 'dropout and augmentation', '239c0011'),
     ('07_vgg', 'the start, by depth', '3110bfe0'),
-    ('07_vgg', 'two 3×3 or one 5×5', '7a473237'),
     ('09_googlenet', 'branches of Inception', 'ffe394fe'),
-    ('10_batch_norm', 'no normalisation', '26a2a6f7'),
     ('10_batch_norm', 'pictures that share their statistics', '38319ba1'),
     ('10_batch_norm', 'normalisation and dropout', '2737b348'),
     ('11_resnet', 'skip connections, by depth', '6ff9bd22'),
@@ -216,6 +220,33 @@ def stored_output(
             printed = (o['text'] for o in c['outputs'] if o.get('name') == 'stdout')
             return ''.join(''.join(text) for text in printed).rstrip()
     raise KeyError(f'no cell {cell} in {path}')
+
+# %% ../nbs/13_compare.ipynb #5c13b001
+_QUOTED = {
+    'test': r'\btest(?: acc| accuracy| pictures)?((?: \d\.\d+)+)',
+    'loss': r'\bloss(?: of the last ten steps)?((?: \d\.\d+)+)',
+}
+
+
+def quoted_rows(
+    chapter,
+    cell,  # see `stored_output`
+    score='test',  # or 'loss'
+    folder=None,
+) -> list:  # of rows as `d2lcnn.evidence.plot_runs` takes them; none where nothing was printed
+    "The runs that a chapter's cell printed, by variant; with an interval from three runs on."
+    rows = []
+    for line in stored_output(chapter, cell, folder).splitlines():
+        found = re.search(_QUOTED[score], line)
+        if not found:
+            continue
+        values = [float(v) for v in found[1].split()]
+        name = re.split(r'\b(?:train\w*|mean loss|loss|test)\b', line)[0]
+        mean, half = interval(values)
+        half = half if len(values) > 2 else math.nan
+        variant = ' '.join(name.split()).strip(' ,:')
+        rows.append(dict(variant=variant, values=values, mean=(mean, half)))
+    return rows
 
 # %% ../nbs/13_compare.ipynb #6ac875c6
 def shared_errors(

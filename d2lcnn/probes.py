@@ -299,7 +299,7 @@ DISPLAY = (
     *('padding_stride.draw_windows', 'speed.timed', 'speed.operators', 'speed.Cost'),
     *('nin.NiN', 'googlenet.Stem', 'resnet.ResNet'),  # they refuse images that are too small
     *('compare.scoreboard_table', 'compare.scoreboard_rows', 'compare.curves_element'),
-    *('compare.truth', 'compare.stored_output'),
+    *('compare.truth', 'compare.stored_output', 'compare.quoted_rows'),
 )
 
 # %% ../nbs/kit/probes.ipynb #25ae1a5a

@@ -92,7 +92,7 @@ def test_scoreboard_says_what_the_runs_say():
         assert cells[0][1] == r['title'] + (' (stale)' if r['stale'] else '')
         of = dict(zip([key for _, key, _ in C.COLUMNS], cells))
         own = [x['test_acc'] for x in RUNS if (x['name'], x['recipe_name']) == (r['name'], r['recipe'])]
-        assert of['acc'][1] == f'{sum(own) / len(own):.4f}' and of['runs'][1] == str(len(own)) and (of['sd'][1] == '–') == (len(own) == 1)
+        assert of['acc'][1] == f'{sum(own) / len(own):.4f}' and of['runs'][1] == str(len(own)) and (of['sd'][1] == 'one run') == (len(own) == 1)
 
 
 def test_reduced_and_stale_runs_are_marked():
@@ -104,7 +104,27 @@ def test_every_quoted_experiment_is_there():
     known = {p.stem for p in (ROOT / "nbs").glob("[0-9]*.ipynb")}
     for chapter, changed, cell in C.ABLATIONS:
         assert chapter in known and len(re.findall(r'\d\.\d', C.stored_output(chapter, cell, ROOT / 'nbs'))) >= 2, (chapter, changed)
+        scores = [C.quoted_rows(chapter, cell, score, ROOT / 'nbs') for score in ('test', 'loss')]
+        assert any(len(rows) >= 3 for rows in scores), (chapter, changed)
+        for r in scores[0] + scores[1]:
+            assert r['variant'] and all(0 <= v < 5 for v in r['values'])
+            assert math.isnan(r['mean'][1]) == (len(r['values']) < 3)
     with pytest.raises(KeyError, match='no cell nowhere'): C.stored_output('07_vgg', 'nowhere', ROOT / 'nbs')
+
+
+def test_quoted_runs_by_hand(monkeypatch):
+    printed = '''
+one 5×5    lr 0.02: test 0.80 0.82 0.84  mean 0.82, spread 0.02; training loss 0.451
+VGG-11, He      : mean loss of the last ten steps 0.844 (no idea: 2.303)
+neither     training pictures 0.995, test pictures 0.738, distance +0.257
+nothing here'''
+    monkeypatch.setattr(C, 'stored_output', lambda chapter, cell, folder: printed)
+    one, two = C.quoted_rows('07_vgg', 'x')
+    assert (one['variant'], one['values']) == ('one 5×5 lr 0.02', [.8, .82, .84])
+    assert math.isclose(one['mean'][0], .82) and math.isclose(one['mean'][1], 4.3027 * .02 / 3 ** .5, rel_tol=1e-4)
+    assert (two['variant'], two['values']) == ('neither', [.738]) and math.isnan(two['mean'][1])
+    losses = C.quoted_rows('07_vgg', 'x', 'loss')
+    assert [(r['variant'], r['values']) for r in losses] == [('one 5×5 lr 0.02', [.451]), ('VGG-11, He', [.844])]
 
 
 # ---------------------------------------------------------------- in a browser
@@ -135,8 +155,10 @@ def test_scoreboard_sorts_by_click(opened):
             shown = opened.evaluate(column, i)
             if key in ('title', 'recipe'): assert [re.sub(r"\W", "", s.lower()) for s in shown] == sorted((re.sub(r"\W", "", s.lower()) for s in shown), reverse=bool(turn)), title
             else:
-                values = [float(s.replace(',', '')) for s in shown if s != '–']
-                assert values == sorted(values, reverse=not turn) and '–' not in shown[:len(values)], title
+                missing = ('–', 'one run')
+                values = [float(s.replace(',', '')) for s in shown if s not in missing]
+                assert values == sorted(values, reverse=not turn), title
+                assert not {*missing} & {*shown[:len(values)]}, title
             opened.locator('d2l-scoreboard button').nth(i).press('Enter')  # and back, with the keyboard
     assert {tuple(t) for t in opened.evaluate("() => [...document.querySelector('d2l-scoreboard').shadowRoot.querySelectorAll('tbody tr')].map(tr => [...tr.cells].map(c => c.textContent))")} == before
 

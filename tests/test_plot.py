@@ -10,13 +10,14 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import nn
 from torch.testing import assert_close
 
 matplotlib.use('agg', force=True)
 
-from d2lcnn.plot import confusion, heat, plot_history  # noqa: E402
+from d2lcnn.plot import confusion, heat, name_points, plot_history  # noqa: E402
 from d2lcnn.plot import show_feature_maps, show_images, show_kernels  # noqa: E402
 
 
@@ -556,3 +557,29 @@ def test_counts_may_be_numpys_whole_numbers():
         show_images(rand(3, 4, 5), scale=0)
     with pytest.raises(TypeError, match='complex numbers have no color'):
         heat(torch.fft.fft2(rand(3, 4)))
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_names_cover_no_point_no_name_and_no_line(seed):
+    g = torch.Generator().manual_seed(seed)
+    xs, ys = (10 ** torch.randn(2, 18, generator=g)).tolist()
+    fig, ax = plt.subplots(figsize=(6, 4), layout='constrained')
+    ax.scatter(xs, ys, s=12)
+    ax.set_xscale('log')
+    ax.set_yscale('log')
+    ax.margins(.1)
+    line = sorted(zip(xs, ys))[::6]
+    ax.plot(*zip(*line))
+    names = [f'network {i}' for i in range(18)]
+    texts = name_points(ax, xs, ys, names, colors=['red'] * 18)
+    assert [t.get_text() for t in texts] == names and texts[0].get_color() == 'red'
+    fig.canvas.draw()
+    frame, points = ax.get_window_extent(), ax.transData.transform(np.c_[xs, ys])
+    boxes = [t.get_window_extent() for t in texts]
+    a, b = ax.transData.transform(line)[:2]
+    between = np.linspace(a, b, 200)
+    for i, box in enumerate(boxes):
+        assert frame.count_contains(box.corners()) == 4
+        assert not box.count_overlaps(boxes[:i]) and not box.count_contains(points)
+        assert not box.count_contains(between)
+    plt.close(fig)

@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2lcnn import bench, speed as S, zoo
-from d2lcnn.bench import CPU_PLAN, GPU_PLAN, UsualLoop, accuracies, table
+from d2lcnn.bench import CPU_PLAN, GPU_PLAN, FairLoop, UsualLoop, accuracies, roof_of, table
 from d2lcnn.data import DataUnavailable, fashion_mnist
 from d2lcnn.lenet import lenet
+from d2lcnn.peaks import PRECISIONS, conditions, float32_as, float32_in
 from d2lcnn.summary import macs
 from d2lcnn.train import xavier
 
@@ -116,3 +117,102 @@ def test_the_usual_loop_trains_on_the_pictures_that_fit_gets(monkeypatch):
     start = zoo.network('lenet_bn').make(28)
     torch.manual_seed(3); xavier(start)
     for ours, usual in zip(start.parameters(), loops[0].net.parameters()): assert torch.equal(ours, usual)
+
+
+# ---------------------------------------------------------------- the loop written with care
+
+
+@pytest.fixture
+def images():
+    try:
+        return fashion_mnist(batch_size=32, valid=0, limit=64, seed=3, device='cpu')
+    except DataUnavailable:
+        pytest.skip('Fashion-MNIST is not on this machine')
+
+
+@pytest.mark.parametrize('size, off', [(28, 1e-6), (40, 1.01 / 255)])
+def test_the_fair_loop_sees_the_same_images_in_the_same_order(images, size, off):
+    seen = []
+    for Loop in (UsualLoop, FairLoop):
+        loop = Loop('lenet', 0, 32, size, rows=images.train.rows.tolist(), device='cpu')
+        torch.manual_seed(5)
+        seen.append([loop._moved(*loop._batch()) for _ in range(2)])
+    for (X, y), (Z, z) in zip(*seen):
+        assert Z.shape == (32, 1, size, size) and Z.dtype == torch.float32
+        assert torch.equal(y, z) and (X - Z).abs().max() <= off  # one gray level
+
+
+def test_the_fair_loop_learns_the_same(images):
+    options = dict(seeds=[3], epochs=2, limit=512, batch_size=32, lr=.3, device='cpu')
+    usual, fair, _ = accuracies('lenet_bn', {'float32': None}, **options)
+    assert (usual['who'], fair['who']) == ('usual loop', 'fair loop')
+    assert abs(usual['test_acc'][0] - fair['test_acc'][0]) < .02
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_loops_tell_waiting_from_copying(images, monkeypatch, workers):
+    for Loop in (UsualLoop, FairLoop):
+        loop, moved = Loop('lenet', workers, 32, 28, limit=64, device='cpu'), Loop._moved
+        def slow(self, X, y): time.sleep(.02); return moved(self, X, y)
+        monkeypatch.setattr(Loop, '_moved', slow)
+        rate, waited, copied = loop.run(4)
+        seconds = 4 * 32 / rate
+        assert rate > 0 and 0 <= waited < 1 and .08 <= copied * seconds and waited + copied < 1
+        monkeypatch.undo()
+
+
+def test_waiting_for_a_slow_loader_is_no_copy(images, monkeypatch):
+    loop = UsualLoop('lenet', 0, 32, 28, limit=64, device='cpu')
+    batch = loop._batch
+    monkeypatch.setattr(loop, '_batch', lambda: (time.sleep(.02), batch())[1])
+    rate, waited, copied = loop.run(4)
+    assert waited * 4 * 32 / rate >= .08 and copied < waited
+
+
+def test_copies_are_summed_up_and_shown_where_they_were_measured():
+    row = bench.summed_up([(10, .1, .3), (30, .2, .5), (20, .3, .4)])
+    assert row == dict(examples_per_s=20, low=10, high=30, data_share=.2, copy_share=.4)
+    assert 'copy_share' not in bench.summed_up([(10, .1)])
+    result = json.loads((ROOT / 'results' / 'bench' / 'cpu.json').read_text(encoding='utf-8'))
+    assert ' copy ' not in table(result)
+    result['rows'][0]['copy_share'] = .25
+    head, first, second = (table(result).splitlines()[i] for i in (3, 5, 6))
+    at = head.index('copy')
+    assert first[at:at + 4] == ' 25%' and second[at:at + 4].strip() == '–'
+
+
+# ---------------------------------------------------------------- TF32
+
+
+def test_float32_is_put_back():
+    before = float32_as()
+    legacy = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    for precision in ('ieee', 'tf32'):
+        with pytest.raises(ZeroDivisionError), float32_in(precision):
+            assert set(float32_as().values()) == {precision}
+            1 / 0
+    assert float32_as() == before and set(before) == set(PRECISIONS)
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == legacy
+
+
+def test_on_cuda_the_benchmark_notes_tf32_and_measures_its_roof(monkeypatch):
+    "Without a GPU: the product's peak is what the settings say."
+    peak = {'ieee': 10e12, 'tf32': 80e12}
+    def product(device, dtype, side):
+        return 200e12 if dtype == torch.bfloat16 else peak[float32_as()['matrix_products']]
+    monkeypatch.setattr(bench, 'matmul_peak', product)
+    monkeypatch.setattr(bench, 'bandwidth', lambda device, mib: 1e12)
+    monkeypatch.setattr('d2lcnn.peaks.device_name', lambda device: 'a GPU')
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: True)
+    row = dict(name='lenet', size=28, batch_size=256, who='usual loop, 4 workers', macs=10**6)
+    row |= dict(examples_per_s=1e6, low=1e6, high=1e6, data_share=.1, copy_share=.2, memory=2**30)
+    monkeypatch.setattr(bench, 'compare', lambda name, variants, **how: [row])
+    result = bench.bench(['lenet'], device='cuda', tell=bench.quiet)
+    assert result['peak_macs'] == dict(float32=10e12, bfloat16=200e12, tf32=80e12)
+    assert result['float32_as'] == float32_as() == dict(convolutions='tf32', matrix_products='ieee')
+    assert '80 T MACs/s in tf32' in table(result) and table(result).endswith('3.8%  1.00 G')
+    assert roof_of('this book, bfloat16', result) == 'bfloat16'
+    result['float32_as']['convolutions'] = 'ieee'
+    assert roof_of('usual loop', result) == 'float32'
+    assert roof_of('usual loop', dict(peak_macs=dict(float32=1))) == 'float32'
+    assert 'float32_as' not in conditions('cpu')
