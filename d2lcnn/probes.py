@@ -119,6 +119,11 @@ def _data_set(load):
     ]
 
 
+def _fresh_averages(f):
+    twin = f(nn.Sequential(nn.BatchNorm2d(3)).double(), [(ramp(2, 3, 2, 2), None)] * 2, 2)
+    return [twin[0].running_mean, twin[0].running_var]
+
+
 def _batch_norm(f):
     X, a, b = ramp(4, 3), ramp(3), ramp(3) + 2
     return [f(X, a, b, torch.zeros(3).double(), torch.ones(3).double(), training=t) for t in (0, 1)]
@@ -198,6 +203,7 @@ NETWORKS = {
     'googlenet.googlenet': network(64),
     'googlenet.WithHeads': _heads,
     'googlenet.he': _initialized,
+    'batch_norm.with_fresh_averages': _fresh_averages,
     'batch_norm.batch_norm': _batch_norm,
     'batch_norm.BatchNorm': made(6, 4, shape=FEW),
     'batch_norm.lenet_bn': made(shape=(3, 1, 28, 28)),
