@@ -9,7 +9,6 @@ __all__ = ['run_chapter', 'stop_kernels', 'jobs_for', 'wants_to_be_alone', 'run_
 # %% ../nbs/kit/book.ipynb #544ce167
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -25,13 +24,6 @@ from .places import cores, find_chapters, nbs_dir, process_env, results_dir
 _all_ = ['nbs_dir', 'find_chapters', 'results_dir']
 _all_ += ['note_outputs', 'stale_outputs', 'notebook_fingerprint']
 
-# %% ../nbs/kit/book.ipynb #6858bfb0
-def _test_accs(nb):
-    code = [c for c in nb.cells if c.cell_type == 'code']
-    streams = [o for c in code for o in c.outputs if o.output_type == 'stream']
-    texts = [''.join(o.get('text', '')) for o in streams]
-    return [float(x) for t in texts for x in re.findall(r'test acc (\d\.\d+)', t)]
-
 # %% ../nbs/kit/book.ipynb #d43e69f0
 def run_chapter(
     path,  # of a notebook
@@ -39,7 +31,7 @@ def run_chapter(
     timeout=3600,  # seconds a cell may take
     board=None,  # see `d2lcnn.board.Board`
     threads=None,  # of the kernel; None: as many as torch takes
-) -> dict:  # chapter, cells, seconds, test_accs, trained, ok, and, when not ok, error
+) -> dict:  # chapter, cells, seconds, trained, ok, and, when not ok, error
     "Run a notebook from the first cell to the last in a kernel of its own."
     import nbformat
 
@@ -58,7 +50,6 @@ def run_chapter(
         chapter=path.stem,
         cells=len(code),
         seconds=time.time() - start,
-        test_accs=_test_accs(nb),
         trained=trained,
         ok=error is None,
     )

@@ -93,7 +93,7 @@ class Engine:
     world: int = 1
     lent: bool = False  # is the layout only for the time of the training?
 
-    def on(self, device, train, net=None):
+    def on(self, device, train, net):
         "The same engine, every choice made: for a device, or the data's, or the best there is."
         device = torch.device(device or getattr(train, 'device', None) or try_gpu())
         cuda, (rank, world) = device.type == 'cuda', processes()
@@ -106,7 +106,7 @@ class Engine:
             )
         if amp is None:
             amp = cuda and getattr(train, 'size', 0) >= 64 and torch.cuda.is_bf16_supported()
-        lent = channels_last is None and device.type == 'cpu' and net is not None and plain(net)
+        lent = channels_last is None and device.type == 'cpu' and plain(net)
         if channels_last is None:
             channels_last = lent or (cuda and amp)
         if graph is None:

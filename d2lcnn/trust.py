@@ -17,7 +17,10 @@ def sign(
     from nbformat import read
     from nbformat.sign import NotebookNotary
 
-    own = {'data_dir': str(folder)} if folder else {}
+    own = {}
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        own['data_dir'] = str(folder)
     notary, signed = NotebookNotary(**own), 0
     for path in map(Path, paths):
         if '.ipynb_checkpoints' in path.parts:

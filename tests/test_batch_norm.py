@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from d2lcnn.batch_norm import BatchNorm, batch_norm, fold, lenet_bn
+from d2lcnn.batch_norm import BatchNorm, batch_norm, fold, lenet_bn, with_fresh_averages
 from d2lcnn.summary import macs
 
 DEVICES = ['cpu'] + ['cuda'] * torch.cuda.is_available() + ['mps'] * torch.backends.mps.is_available()
@@ -417,3 +417,18 @@ def test_copies_are_independent():
     b = copy.deepcopy(a)
     a(torch.rand(4, 1, 28, 28))
     assert b[1].num_batches_tracked == 0 and (b[1].running_mean == 0).all()
+
+
+@pytest.mark.parametrize('n', [0, -1, 2.5])
+def test_fresh_averages_need_a_batch(n):
+    with pytest.raises((ValueError, TypeError), match='n='):
+        with_fresh_averages(nn.Sequential(nn.BatchNorm2d(1)), [(torch.rand(2, 1, 2, 2), None)], n)
+
+
+def test_fresh_averages_are_plain_means_and_leave_the_net_alone():
+    net = nn.Sequential(nn.BatchNorm2d(3))
+    batches = [(torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(i)), None) for i in range(5)]
+    twin = with_fresh_averages(net, batches, 3)
+    means = torch.stack([X.mean((0, 2, 3)) for X, _ in batches[:3]]).mean(0)
+    torch.testing.assert_close(twin[0].running_mean, means)
+    assert not twin.training and net[0].running_mean.abs().max() == 0 and net[0].momentum == 0.1

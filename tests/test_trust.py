@@ -49,6 +49,11 @@ def test_a_signed_notebook_is_trusted_until_it_is_changed(drawn, tmp_path):
     assert not trusted(drawn, tmp_path)
 
 
+def test_the_folder_of_the_signatures_need_not_be_there(drawn, tmp_path):
+    new = tmp_path / 'not' / 'yet'
+    assert sign([drawn], new) == 1 and trusted(drawn, new)
+
+
 def test_what_is_no_notebook_is_passed_over(drawn, tmp_path):
     broken = tmp_path / 'broken.ipynb'
     broken.write_text('{"cells": [')
