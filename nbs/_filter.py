@@ -16,6 +16,7 @@ Standard library only: Quarto runs it with whatever Python it finds.
 """
 
 import ast
+import functools
 import json
 import re
 import sys
@@ -265,18 +266,23 @@ def to_reference(text, where, up):
 # ---------------------------------------------------------------- the page
 
 
-def place(nb):
-    "Which notebook of the book this is; None for another one."
-    first = nb['cells'][0].get('id') if nb['cells'] else None
-    if first is None:
-        return None
-    for path in sorted(NBS.rglob('*.ipynb')):
+@functools.cache
+def first_cells(folder):
+    "Each notebook of the book by the id of its first cell."
+    found = {}
+    for path in sorted(folder.rglob('*.ipynb'), reverse=True):
         if '.ipynb_checkpoints' in path.parts:
             continue
         cells = json.loads(path.read_text(encoding='utf-8'))['cells']
-        if cells and cells[0].get('id') == first:
-            return path.relative_to(NBS.parent).as_posix()
-    return None
+        if cells and cells[0].get('id'):
+            found[cells[0]['id']] = path.relative_to(folder.parent).as_posix()
+    return found
+
+
+def place(nb):
+    "Which notebook of the book this is; None for another one."
+    first = nb['cells'][0].get('id') if nb['cells'] else None
+    return first and first_cells(NBS).get(first)
 
 
 def texts(nb, kind):

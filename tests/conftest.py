@@ -48,6 +48,13 @@ def pytest_configure_node(node):
     node.workerinput['env'] = {'D2LCNN_OFFLINE': offline} if offline else {}
 
 
+def pytest_collection_modifyitems(items):
+    "What opens a browser is slow."
+    for item in items:
+        if 'browser' in item.fixturenames:
+            item.add_marker('slow')
+
+
 def pytest_report_header(config):
     return config.stash['data']
 

@@ -1336,6 +1336,7 @@ def test_a_function_in_another_mode(left_on):
     assert question(**TRIPLE).judge(left_on(triple))[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(-(10**700), 10**700), st.integers(-9, 9) | st.fractions() | st.decimals())
 def test_numbers_of_every_size_have_a_verdict(big, other):

@@ -84,6 +84,7 @@ def book(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_run_prints_progress_and_a_table(book):
     done = run('run', 'train', '3', cwd=book, D2LCNN_BUDGET='')
     assert done.returncode == 0, done.stderr

@@ -84,6 +84,7 @@ def test_no_runs_says_where(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path)) + '.*d2lcnn record'): C.scoreboard_rows(tmp_path)
 
 
+@pytest.mark.slow
 def test_scoreboard_says_what_the_runs_say():
     page = C.scoreboard_table(ROWS).data
     body = [re.findall(r'<td(?: data-value="([^"]*)")?>([^<]*)</td>', line) for line in page.splitlines() if line.startswith('<tr>')]

@@ -503,6 +503,7 @@ def test_default_picture_is_one_image_with_its_description():
         assert repr(e).startswith('Explorer: ')
 
 
+@pytest.mark.slow
 def test_stored_outputs_need_no_kernel():
     "A notebook that a program has run holds the picture alone; the page made from it shows it."
     nbformat, nbclient, nbconvert = (

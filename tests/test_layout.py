@@ -84,6 +84,7 @@ def test_a_forward_of_ones_own_keeps_the_usual_layout():
     assert not plain(net) and not plain(nn.Linear(2, 2)) and plain(nn.Sequential(nn.Conv2d(1, 1, 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['lenet', 'lenet_bn', 'googlenet', 'densenet', 'resnet18'])
 def test_the_layout_changes_no_loss(name):
     "In double precision, to rounding."

@@ -55,6 +55,7 @@ def test_a_chapter_runs_and_every_cell_can_be_run_again(path, monkeypatch, capsy
         print(f' [{time.time() - start:.1f} s]', end='')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', REST, ids=name_of)
 def test_runs(path, capsys):
     "As nbdev's own test does it."

@@ -83,6 +83,7 @@ def test_profile_finds_what_takes_the_time(capfd):
     assert capfd.readouterr() == ('', ''), 'the profiler wrote something'
 
 
+@pytest.mark.slow
 def test_recorded_measurements_are_whole():
     folder = ROOT / 'results' / 'bench'
     gpu, cpu, newer, reached = (json.loads((folder / f'{n}.json').read_text(encoding='utf-8')) for n in ('h200', 'cpu', 'cpu-bf16', 'accuracy-cpu'))

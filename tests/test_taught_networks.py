@@ -398,6 +398,7 @@ def test_no_shown_cell_takes_a_name_that_exported_code_needs(chapter):
     assert not needed & taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('make', [
     batch_norm.lenet_bn, partial(resnet.small_resnet, 8),
     lambda: googlenet.WithHeads(googlenet.googlenet(width=0.125)),

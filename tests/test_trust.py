@@ -67,6 +67,7 @@ def test_run_signs_the_notebooks_of_its_book(drawn, tmp_path):
     assert trusted(drawn, data)
 
 
+@pytest.mark.slow
 def test_lab_signs_and_opens_the_chapter(drawn, tmp_path):
     "JupyterLab's own command comes next; one that only prints stands in its place."
     fake = tmp_path / 'fake' / 'jupyterlab'
