@@ -219,10 +219,9 @@ CONTEST = Experiment(
     '12.connections',
     'Does a layer that reads all older ones beat the sum, at equal cost?',
     {name: Variant(make) for name, make in CONNECTIONS.items()},
-    Settings(epochs=5, batch_size=128, size=32, schedule='one_cycle'),
+    Settings(epochs=4, batch_size=128, size=32, schedule='one_cycle'),
     rates=(0.1, 0.2, 0.4),
-    seeds=5,
-    tuning_epochs=2,
+    tuning_epochs=1,
     worth=7,
 )
 

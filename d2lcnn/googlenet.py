@@ -276,7 +276,7 @@ START = Experiment(
         'He': Variant(_narrow, dict(init='he')),
         'Xavier, batch norm': Variant(lambda: _narrow(conv_bn)),
     },
-    Settings(epochs=6, batch_size=128, size=32),
+    Settings(epochs=3, batch_size=128, size=32),
     rates=(0.05, 0.1, 0.2),
     tuning_epochs=2,
     worth=8,
@@ -363,9 +363,9 @@ BLOCKS = Experiment(
         'no squeezes': _contender(NoSqueeze),
     },
     Settings(
-        epochs=4, batch_size=128, size=32, optimizer=torch.optim.Adam, init='he', schedule='one_cycle'
+        epochs=2, batch_size=128, size=32, optimizer=torch.optim.Adam, init='he', schedule='one_cycle'
     ),
     rates=(0.0025, 0.005, 0.01),
-    tuning_epochs=2,
+    tuning_epochs=1,
     worth=7,
 )

@@ -191,7 +191,7 @@ DEPTH = Experiment(
         for depth in (8, 20, 56)
     },
     Settings(
-        epochs=4,
+        epochs=3,
         batch_size=128,
         size=14,
         optimizer=partial(torch.optim.SGD, momentum=0.9),
