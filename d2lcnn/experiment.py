@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from .callbacks import Callback, Checkpoint, Schedule
 from .data import Batches, load_data
-from .evidence import as_text, plot_curves, plot_runs, summed_up
+from .evidence import as_text, difference, plot_curves, plot_runs, summed_up
 from .files import atomic
 from .guard import one_of
 from .places import results_dir
@@ -96,6 +96,13 @@ class Experiment:
     def table(self, score='test_acc'):
         "Print what the runs say."
         print(as_text(self.rows(score), score) + '\n' + circumstances(self))
+
+    def versus(self, one, other, score='test_acc'):
+        "Print by how much one variant beats another, seed by seed."
+        runs = counted(self)
+        for variant in (one, other):
+            one_of(variant, 'variant', list(self.variants))
+        print(difference({other: runs[other], one: runs[one]}, score))
 
     def curves(self, curve='loss', only=None, ax=None):
         "Draw a curve of every run; `only`: the variants to draw. See `plot_curves`."

@@ -285,7 +285,7 @@ FULL = Experiment(
     '09.full',
     'Does the classic recipe start at full width?',
     {'Xavier, lr 0.1': Variant(lambda: googlenet(), lr=0.1)},
-    Settings(epochs=10, batch_size=128, size=32),
+    Settings(epochs=2, batch_size=128, size=32),
     worth=9,
 )
 
