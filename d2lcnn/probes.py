@@ -160,6 +160,9 @@ BASICS = {  # part 0
     'linear.data_iter': lambda f: [y for _, y in f(2, ramp(5, 2), torch.arange(5))],
     'linear.load_array': lambda f: [y for _, y in f((ramp(5, 2), torch.arange(5)), 2, False)],
     'linear.sgd': _one_step,
+    'softmax.softmax': lambda f: f(ramp(3, 4) * 5),
+    'softmax.cross_entropy': lambda f: f(ramp(3, 4) * 5, torch.tensor([3, 0, 1]), 'none'),
+    'softmax.accuracy': lambda f: f(ramp(3, 4) * 5, torch.tensor([3, 0, 1])),
 }
 SHALLOW = dict(  # chapters 01 to 04
     **{'conv.corr2d': lambda f: f(ramp(5, 7), ramp(2, 3))},

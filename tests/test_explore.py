@@ -341,6 +341,7 @@ EXPLORERS = [
     ex.explore_broadcast,
     ex.explore_autograd,
     ex.explore_descent,
+    ex.explore_softmax,
     ex.explore_corr2d,
     ex.explore_padding_stride,
     ex.explore_channels,
@@ -613,6 +614,7 @@ def test_where_nobody_can_move_a_control_nothing_is_to_be_installed(shown, monke
 PUBLIC = """
 why_no_broadcast draw_broadcast explore_broadcast draw_autograd explore_autograd
 descent_path draw_descent explore_descent
+draw_softmax explore_softmax
 Layer KERNELS Explorer draw_corr2d explore_corr2d why_impossible draw_padding_stride
 explore_padding_stride draw_channels explore_channels why_no_pooling draw_pooling explore_pooling
 parse_layers receptive_fields draw_receptive_field explore_receptive_field load_image apply_filter

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['Explorer', 'KERNELS', 'Layer', 'apply_filter', 'load_image', 'parse_layers', 'receptive_fields', 'why_impossible',
            'why_no_broadcast', 'why_no_pooling', 'draw_autograd', 'draw_broadcast', 'descent_path', 'draw_descent',
-           'explore_descent', 'explore_autograd', 'explore_broadcast', 'draw_corr2d', 'draw_padding_stride',
-           'draw_channels', 'draw_pooling', 'draw_receptive_field', 'draw_filter', 'explore_corr2d',
-           'explore_padding_stride', 'explore_channels', 'explore_pooling', 'explore_receptive_field', 'explore_filter',
-           'corr2d_element', 'padding_stride_element', 'channels_element', 'pooling_element', 'receptive_field_element',
-           'filter_element']
+           'explore_descent', 'draw_softmax', 'explore_softmax', 'explore_autograd', 'explore_broadcast', 'draw_corr2d',
+           'draw_padding_stride', 'draw_channels', 'draw_pooling', 'draw_receptive_field', 'draw_filter',
+           'explore_corr2d', 'explore_padding_stride', 'explore_channels', 'explore_pooling', 'explore_receptive_field',
+           'explore_filter', 'corr2d_element', 'padding_stride_element', 'channels_element', 'pooling_element',
+           'receptive_field_element', 'filter_element']
 
 # %% ../../nbs/kit/explore/index.ipynb #2590fdb9
 from .autograd import draw_autograd, explore_autograd
@@ -27,6 +27,7 @@ from .pooling import draw_pooling, explore_pooling, pooling_element, why_no_pool
 from .receptive_field import Layer, parse_layers, receptive_fields
 from .receptive_field import draw_receptive_field, explore_receptive_field
 from .receptive_field import receptive_field_element
+from .softmax import draw_softmax, explore_softmax
 
 # %% ../../nbs/kit/explore/index.ipynb #3996f1ea
 _all_ = [
@@ -45,6 +46,8 @@ _all_ = [
     'descent_path',
     'draw_descent',
     'explore_descent',
+    'draw_softmax',
+    'explore_softmax',
     'explore_autograd',
     'explore_broadcast',
     'draw_corr2d',
