@@ -126,7 +126,7 @@ def _as_long(other):
         y, rows = _any_tensor(y, name, given), len(given[other])
         if y.ndim == 0 or len(y) != rows:
             has = 'no rows' if y.ndim == 0 else f'{len(y)} rows'
-            raise ValueError(f'{other} has {rows} rows, {name} has {has}; they go together in pairs')
+            raise ValueError(f'{other} has {rows} rows, {name} has {has}; they go in pairs')
         return y
 
     return check

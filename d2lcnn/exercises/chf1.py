@@ -73,9 +73,7 @@ exercise(
             "|1 − lr·c| = 1 at lr = 2/c.",
         ],
         wrong={
-            3
-            / 14: "at 1/c a single step lands on the lowest point; at what rate does it jump as far past it?",
-            6 / 28: "at 1/c a single step lands on the lowest point; go on to 2/c",
+            3 / 14: "at 1/c a step lands on the lowest point; the border is at 2/c",
             14 / 3: "that is c itself; the border is at 2/c",
             2 / 14: "c is the mean of the squares, not their sum",
             0.5: "c is the mean of the squared inputs: (1 + 4 + 9)/3",
@@ -91,7 +89,7 @@ exercise(
         why={
             "a": "under no_grad a leaf may be changed, and here none is",
             "b": "the parameter itself is never touched, so it does not train at all",
-            "d": "nearly: the loss would stay, but the next line, which uses the new p, fails first",
+            "d": "nearly: the loss would stay, but the next line, with the new p, fails first",
         },
         because="The new p was computed under no_grad; its grad is None, which has no zero_.",
         hints=["Which tensor does the name p mean in the next line?", "What is its grad?"],
