@@ -141,6 +141,19 @@ def _heads(WithHeads):
     return layers(2, 1, 64, 64, grad=False)(lambda: WithHeads(googlenet(width=1 / 4)))
 
 
+def _near_identity(init):
+    from d2lcnn.resnet import Plain, small_resnet
+
+    make = partial(small_resnet, 8, Plain, (4, 6, 8))
+    return layers(2, 1, 12, 14)(lambda: init(make()))
+
+
+def _chained(chain):
+    from d2lcnn.densenet import OnceBlock, SumBlock
+
+    return layers(2, 1, 32, 33)(lambda: chain([SumBlock(1, 4), OnceBlock(1, 4)]))
+
+
 def _input_gradient(f):
     net = nn.Conv2d(1, 2, (3, 2)).double()
     return f(net, ramp(1, 1, 7, 6))
@@ -214,6 +227,8 @@ NETWORKS = {
     'googlenet.Inception': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.Inception3x3': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.Inception7x1': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
+    'googlenet.Only3x3': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
+    'googlenet.NoSqueeze': made(6, 4, (3, 5), (2, 4), 3, shape=FEW),
     'googlenet.inception_stage': lambda f: layers(2, 192, 5, 6)(lambda: nn.Sequential(*f(192, 3))),
     'googlenet.scaled': lambda f: numbers(f((16, (5, 3)), 0.3)),
     'googlenet.pool': made(shape=FEW, grad=False),
@@ -231,6 +246,8 @@ NETWORKS = {
 # %% ../nbs/kit/probes.ipynb #fd33d138
 NETWORKS |= {
     'resnet.Residual': made(6, 4, True, 2, shape=FEW),
+    'resnet.Plain': made(6, 4, True, 2, shape=FEW),
+    'resnet.near_identity': _near_identity,
     'resnet.PreActResidual': made(6, 4, True, 2, shape=FEW),
     'resnet.Bottleneck': made(6, 8, True, 2, shape=FEW),
     'resnet.resnet_block': lambda f: layers(*FEW)(lambda: nn.Sequential(*f(6, 4, 2))),
@@ -245,6 +262,10 @@ NETWORKS |= {
     'densenet.DenseBlock': made(3, 6, 4, shape=FEW),
     'densenet.FrugalDenseBlock': made(3, 6, 4, shape=FEW),
     'densenet.transition_block': made(6, 4, shape=FEW),
+    'densenet.SumBlock': made(2, 6, shape=FEW),
+    'densenet.PlainBlock': made(2, 6, shape=FEW),
+    'densenet.OnceBlock': made(2, 6, shape=FEW),
+    'densenet.chain': _chained,
     'densenet.stem': lambda f: layers(2, 1, 16, 18)(lambda: nn.Sequential(*_listed(f(1)))),
     'densenet.head': lambda f: layers(*FEW)(lambda: nn.Sequential(*_listed(f(6, 4)))),
     'densenet.densenet': network(64),

@@ -45,6 +45,8 @@ SHOWN = {
         'googlenet(2, 5, width=0.25)(R(2, 2, 40, 33))',
         'googlenet(2, 5, conv_bn, Inception3x3, 0.125)(R(2, 2, 40, 33))',
         'googlenet(2, 5, conv_bn, Inception7x1, 0.125)(R(2, 2, 40, 33))',
+        'googlenet(2, 5, conv_bn, Only3x3, 0.125)(R(2, 2, 40, 33))',
+        'googlenet(2, 5, conv_bn, NoSqueeze, 0.125)(R(2, 2, 40, 33))',
         'WithHeads(he(googlenet(2, 5, width=0.25)), 5, 0.5)(R(2, 2, 40, 33))',
         'conv_relu(3, 4, (1, 7), 2)(pool()(R(2, 3, 9, 8)))',
         'inception_stage(6, 3, Inception, conv_relu, 0.1)[0](R(2, 6, 5, 4))',
@@ -59,6 +61,7 @@ SHOWN = {
     ],
     '11_resnet': [
         'small_resnet(14, PreActResidual, (4, 8, 12), 2, 5)(R(2, 2, 9, 12))',
+        'near_identity(small_resnet(8, Plain, (4, 8, 12), 2, 5))(R(2, 2, 9, 12))',
         'small_resnet(8, Bottleneck, (4, 8, 12), 2, 5)(R(2, 2, 9, 12))',
         'resnet18(2, 5)(R(2, 2, 20, 33))',
         'resnet34(2, 5)(R(2, 2, 20, 33))',
@@ -72,6 +75,7 @@ SHOWN = {
         'densenet(2, 5, 6, (2, 3), FrugalDenseBlock)(R(2, 2, 20, 33))',
         'transition_block(5, 3)(conv_block(4, 5)(R(2, 4, 6, 7)))',
         'nn.Sequential(stem(2, 6), *head(6, 3))(R(2, 2, 20, 33))',
+        'chain([SumBlock(1, 4), PlainBlock(1, 4), OnceBlock(1, 4)])(R(2, 1, 32, 40))',
     ],
 }
 
