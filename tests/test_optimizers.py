@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from d2lcnn import explore
 from d2lcnn import optimizers as o
 from d2lcnn.data import digits
-from d2lcnn.explore import descent
+from d2lcnn.explore import surface as walks
 from d2lcnn.mlp import mlp
 from d2lcnn.train import fit
 
@@ -140,24 +140,24 @@ def test_bad_input_is_refused(call, error, words):
 
 
 def test_the_figure_says_where_the_paths_end():
-    svg = explore.draw_descent('bowl', 'gradient_descent', 0.1, 'nothing', 0.2, steps=10, x=1.0, y=2.0)
+    svg = explore.draw_surface('bowl', 'gradient_descent', 0.1, 'nothing', 0.2, steps=10, x=1.0, y=2.0)
     x, y = 0.9**10, 2 * 0.9**10
     assert f'height {(x * x + y * y) / 2:.2g} at ({x:.2g}, {y:.1g})' in svg and 'momentum' not in svg
-    assert 'too far away to go on' in explore.draw_descent('ravine', lr_first=3.0, steps=100)
-    assert len(descent.walk('ravine', 'gradient_descent', 3.0, 100, (1.0, 1.0))) < 100
+    assert 'too far away to go on' in explore.draw_surface('ravine', lr_first=3.0, steps=100)
+    assert len(walks.walk('ravine', 'gradient_descent', 3.0, 100, (1.0, 1.0))) < 100
 
 
-def test_descent_refuses_and_moves():
+def test_surface_refuses_and_moves():
     for bad in (dict(surface='hill'), dict(first='newton'), dict(second='newton'), dict(steps=201),
                 dict(lr_first=0), dict(x='far')):
         with pytest.raises((ValueError, TypeError)):
-            explore.draw_descent(**bad)
-    e = explore.explore_descent()
+            explore.draw_surface(**bad)
+    e = explore.explore_surface()
     before = e.picture
     e.controls['second'].value = 'adam'
     e.controls['lr_second'].value = 0.1
     assert e.picture != before and 'adam, rate 0.1' in e.picture
-    assert 'lr-second="0.2"' in explore.descent_element().data
+    assert 'lr-second="0.2"' in explore.surface_element().data
 
 
 def test_plot_paths_takes_axes():

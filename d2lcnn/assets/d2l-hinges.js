@@ -28,7 +28,7 @@
     static worst(curve, n) {
       const net = Hinges.fit(curve, n); let most = 0;
       for (let i = 0; i < GRID; i++) { const x = LOW + (HIGH - LOW) * i / (GRID - 1); most = Math.max(most, Math.abs(Hinges.value(net, x) - CURVES[curve](x))); }
-      return most;
+      return +most.toFixed(9);
     }
 
     constructor() {
@@ -61,7 +61,7 @@
       const said = `${n} hidden unit${n > 1 ? 's' : ''}: the line is off by ${num(Hinges.worst(this.curve, n))} at most`;
       this.$('svg').innerHTML = `<rect class="none" x="36" y="4" width="${W}" height="${H}"/>${marks}<polyline class="want" points="${want}"/><polyline class="got" points="${met.join(' ')}"/>${met.slice(0, -1).map(p => { const [x, y] = p.split(','); return `<circle cx="${x}" cy="${y}" r="5"/>`; }).join('')}`;
       this.$('svg').setAttribute('aria-label', `${this.curve}, ${said}`); this.$('.say').textContent = said;
-      const term = (k, i) => ` ${weights[i] < 0 ? '−' : '+'} ${num(Math.abs(weights[i]))}·relu(x ${k <= 0 ? '+' : '−'} ${num(Math.abs(k))})`;
+      const round = v => +v.toFixed(9), term = (k, i) => ` ${round(weights[i]) < 0 ? '−' : '+'} ${num(Math.abs(round(weights[i])))}·relu(x ${round(k) <= 0 ? '+' : '−'} ${num(Math.abs(round(k)))})`;
       this.$('.sum').textContent = `y = ${num(bias)}${places.slice(0, 3).map(term).join('')}${n > 3 ? ' + …' : ''}`;
       this.$('select').value = this.curve; this.$('input').value = n; this.$('output').textContent = n;
     }

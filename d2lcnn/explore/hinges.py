@@ -54,7 +54,7 @@ def line_of(places, weights, bias, x):
     hidden = relu(x[:, None] - torch.tensor(places, dtype=x.dtype))
     return hidden @ torch.tensor(weights, dtype=x.dtype) + bias
 
-# %% ../../nbs/kit/explore/hinges.ipynb #9025a512
+# %% ../../nbs/kit/explore/hinges.ipynb #c8c989c0
 def draw_hinges(
     curve='a wave',  # what is to be drawn, one of CURVES
     units=4,  # hidden units
@@ -66,7 +66,7 @@ def draw_hinges(
     x = torch.linspace(LOW, HIGH, GRID, dtype=torch.float64)
     y = line_of(places, weights, bias, x)
     want = torch.tensor([CURVES[curve](v) for v in x.tolist()], dtype=torch.float64)
-    worst = (y - want).abs().max().item()
+    worst = round((y - want).abs().max().item(), 9)
     plane = Plane((LOW, HIGH), (-1.6, 1.6), 480, 240)
     drawn = plane.line(zip(x.tolist(), want.tolist()), 'ker')
     ends = [*places, HIGH]
@@ -86,6 +86,7 @@ def _formula(places, weights, bias):
     "The network as a sum, its first three units."
     text = f'y = {num(bias)}'
     for k, w in list(zip(places, weights))[:3]:
+        w, k = round(w, 9), round(k, 9)
         shift = f'x {"+" if k <= 0 else "−"} {num(abs(k))}'
         text += f' {"−" if w < 0 else "+"} {num(abs(w))}·relu({shift})'
     return text + (' + …' if len(weights) > 3 else '')

@@ -1,7 +1,7 @@
-// <d2l-descent surface="ravine" first="gradient_descent" lr-first="0.95" second="momentum" lr-second="0.2" steps="40"></d2l-descent>
+// <d2l-surface surface="ravine" first="gradient_descent" lr-first="0.95" second="momentum" lr-second="0.2" steps="40"></d2l-surface>
 // Two rules on one surface; click where to begin. Needs no kernel, no network and no other file.
 (() => {
-  if (customElements.get('d2l-descent')) return;
+  if (customElements.get('d2l-surface')) return;
   const LIGHT = '--paper:#fff;--ink:#1e293b;--mute:#5b6678;--line:#cbd5e1;--cell:#f8fafc;--ker:#bfdbfe;--kerl:#1d4ed8;--win:#fde68a;--winl:#b45309;--out:#99f6e4;--outl:#0f766e;color-scheme:light';
   const DARK = '--paper:#17191e;--ink:#e8eaee;--mute:#a3abb8;--line:#4b5563;--cell:#22262e;--ker:#1e3a8a;--kerl:#93c5fd;--win:#7a4a06;--winl:#fbbf24;--out:#115e57;--outl:#5eead4;color-scheme:dark';
   const CSS = `
@@ -10,10 +10,10 @@
     .root[data-theme=dark]{${DARK}}
     .line{display:flex;flex-wrap:wrap;align-items:center;gap:4px 18px;margin-bottom:6px} label{display:flex;align-items:center;gap:8px} output{min-width:3em;font-weight:650}
     input[type=range]{width:120px;accent-color:var(--outl)} input[type=number]{width:72px} select,button,input[type=number]{font:inherit;color:var(--ink);background:var(--cell);border:1px solid var(--mute);border-radius:6px;padding:3px 8px} button{cursor:pointer}
-    .first b{color:var(--kerl)} .second b{color:var(--winl)} .first input{accent-color:var(--kerl)} .second input{accent-color:var(--winl)} label b{min-width:3.6em}
+    .first b{color:var(--kerl)} .second b{color:var(--winl)} .first input{accent-color:var(--kerl)} .second input{accent-color:var(--winl)} label b{min-width:4em} .first select,.second select{width:11em}
     :focus-visible{outline:3px solid var(--outl);outline-offset:2px}
     svg{display:block;width:100%;height:auto} .map{cursor:crosshair} text{fill:var(--mute);font-size:13px;text-anchor:middle;dominant-baseline:central} .none{fill:var(--cell);stroke:var(--line)}
-    path{fill:none;stroke:var(--mute);stroke-width:1} polyline{fill:none;stroke-width:2.5} polyline.first{stroke:var(--kerl)} polyline.second{stroke:var(--winl)} circle.first{fill:var(--ker);stroke:var(--kerl)} circle.second{fill:var(--win);stroke:var(--winl)} circle.start{fill:var(--out);stroke:var(--outl);stroke-width:2}
+    path{fill:none;stroke:var(--mute);stroke-width:1;opacity:.6} polyline{fill:none;stroke-width:2.5} polyline.first{stroke:var(--kerl)} polyline.second{stroke:var(--winl)} circle.first{fill:var(--ker);stroke:var(--kerl)} circle.second{fill:var(--win);stroke:var(--winl)} circle.start{fill:var(--out);stroke:var(--outl);stroke-width:2}
     .say{font-weight:650;min-height:1.45em} .say.first{color:var(--kerl)} .say.second{color:var(--winl)} .how{color:var(--mute);font-size:14px}`;
   const SURFACES = {
     bowl: {height: (x, y) => (x * x + y * y) / 2, grad: (x, y) => [x, y], x: [-4, 4], y: [-2.5, 2.5], start: [-3, 1.5], levels: [.1, .5, 1.2, 2.2, 3.5, 5, 7]},
@@ -38,7 +38,7 @@
   const num = v => { const a = Math.abs(v), t = a > 0 && a < .005 ? v.toExponential(0).replace(/e-(\d)$/, 'e-0$1') : String(+v.toFixed(a >= 1e5 ? 0 : 2)); return (a >= .0001 && a < .005 ? String(+v.toPrecision(1)) : t === '-0' ? '0' : t).replace(/-/g, '−'); };
   const near = (list, v) => list.reduce((a, b) => Math.abs(Math.log(b / v)) < Math.abs(Math.log(a / v)) ? b : a);
 
-  class Descent extends HTMLElement {
+  class Walks extends HTMLElement {
     static height(surface, x, y) { return SURFACES[surface].height(x, y); }
     // the points, up to the first that is no longer a number of common size
     static walk(surface, rule, lr, steps, start) {
@@ -120,11 +120,11 @@
         const rule = this.v[k], say = this.$(`.say.${k}`); say.textContent = '';
         this.$(`input[name=lr_${k}]`).disabled = rule === NO;
         if (rule === NO) continue;
-        const lr = this.v[`lr_${k}`], path = Descent.walk(surface, rule, lr, steps, this.start), px = path.map(p => at(...p).map(v => v.toFixed(1)));
+        const lr = this.v[`lr_${k}`], path = Walks.walk(surface, rule, lr, steps, this.start), px = path.map(p => at(...p).map(v => v.toFixed(1)));
         inside += `<polyline class="${k}" points="${px.map(p => p.join(',')).join(' ')}"/>` + px.map(([x, y]) => `<circle class="${k}" cx="${x}" cy="${y}" r="2.5"/>`).join('');
-        say.textContent = Descent.said(surface, rule, lr, steps, path); label.push(say.textContent);
+        say.textContent = Walks.said(surface, rule, lr, steps, path); label.push(say.textContent);
       }
-      const [x0, y0] = at(...this.start), mark = (x, y, v) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}">${num(v)}</text>`, whole = ([a, b]) => [Math.ceil(a), 0, Math.floor(b)];
+      const [x0, y0] = at(...this.start), mark = (x, y, v) => `<text x="${x.toFixed(1)}" y="${Math.max(10, y).toFixed(1)}">${num(v)}</text>`, whole = ([a, b]) => [Math.ceil(a), 0, Math.floor(b)];
       this.$('svg').innerHTML = `<rect class="none" x="34" y="4" width="${W}" height="${H}"/><svg x="34" y="4" width="${W}" height="${H}">${inside}<circle class="start" cx="${x0}" cy="${y0}" r="6"/></svg>` + whole(s.x).map(v => mark(34 + at(v, 0)[0], H + 18, v)).join('') + whole(s.y).map(v => mark(16, 4 + at(0, v)[1], v)).join('');
       this.$('svg').setAttribute('aria-label', `${surface}: ${label.join('; ')}`);
       for (const n of ['surface', 'first', 'second']) this.$(`select[name=${n}]`).value = this.v[n];
@@ -132,5 +132,5 @@
       ['x', 'y'].forEach((n, i) => { if (typing !== n) this.$(`input[name=${n}]`).value = this.start[i]; });
     }
   }
-  customElements.define('d2l-descent', Descent);
+  customElements.define('d2l-surface', Walks);
 })();
