@@ -18,7 +18,7 @@ from pathlib import Path
 from .board import Board, reported, weights
 from .files import atomic
 from .fresh import note_outputs, notebook_fingerprint, stale_outputs
-from .places import cores, find_chapters, nbs_dir, process_env, results_dir
+from .places import cores, find_chapters, home_of, nbs_dir, process_env, results_dir
 
 # %% ../nbs/kit/book.ipynb #026384e2
 _all_ = ['nbs_dir', 'find_chapters', 'results_dir']
@@ -213,7 +213,7 @@ def run_and_store(
         if result['ok']:
             data = 'Fashion-MNIST' if check_files('fashion_mnist') else 'digits'
             facts = dict(budget=budget, device=str(try_gpu()), data=data)
-            results = path.resolve().parent.parent / 'results'
+            results = home_of(path).parent / 'results'
             note_outputs(path, results, seconds=round(result['seconds']), **facts)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

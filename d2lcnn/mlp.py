@@ -129,14 +129,14 @@ mlp = guarded(
     dropout=_share,
 )
 
-# %% ../nbs/foundations/f3_mlp.ipynb #02f4a7c2
+# %% ../nbs/foundations/f3_mlp.ipynb #733fe510
 def dropout(
     x,  # tensor of any shape
     p=0.5,  # share of the numbers to drop
 ):
     "Set numbers to 0 by chance, and enlarge the others so that the mean stays."
     if p == 1:
-        return torch.zeros_like(x)
+        return 0 * x
     keep = torch.empty_like(x).bernoulli_(1 - p)  # a coin per number: 1 or 0
     return x * keep / (1 - p)
 

@@ -34,7 +34,7 @@ WIDGET = 'application/vnd.jupyter.widget-view+json'
 HTML = 'text/html'
 # or Quarto reads tables anew, and loses what Markdown's tables do not have (a hidden caption)
 AS_IT_IS = '<!--| quarto-html-table-processing: none -->'
-TOO_COMMON = ('Block', 'Parameter', 'Batch')  # words of the glossary that are not marked
+TOO_COMMON = ('Block', 'Parameter', 'Batch', 'Axis')  # words of the glossary that are not marked
 
 
 def split(source):

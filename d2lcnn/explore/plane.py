@@ -10,7 +10,7 @@ import math
 
 from .blocks import Block, num
 
-# %% ../../nbs/kit/explore/plane.ipynb #17c8b1ae
+# %% ../../nbs/kit/explore/plane.ipynb #d2893d8d
 class Plane:
     "A part of the plane of numbers, and the pixels that show it."
 
@@ -51,7 +51,7 @@ class Plane:
         for v in across:
             inner += _mark(left + self.at(v, 0)[0], self.h + 16, v)
         for v in up:
-            inner += _mark(16, 4 + self.at(0, v)[1], v)
+            inner += _mark(16, max(10, 4 + self.at(0, v)[1]), v)
         return Block(left + self.w + 4, 4 + self.h + low, inner)
 
 
@@ -69,7 +69,7 @@ def finite(points):
         out.append(tuple(p))
     return out
 
-# %% ../../nbs/kit/explore/plane.ipynb #feba8f2c
+# %% ../../nbs/kit/explore/plane.ipynb #dbbbd20e
 def contours(
     height,  # height(x, y)
     plane,
@@ -88,7 +88,7 @@ def contours(
             for c in (corners[i + 1][j], corners[i][j + 1]):
                 for level in levels:
                     d += _crossing(plane, level, a, b, c)
-    return f'<path class="edge" style="stroke-width:1;fill:none" d="{d}"/>'
+    return f'<path class="edge" style="stroke-width:1;fill:none;opacity:.6" d="{d}"/>'
 
 
 def _crossing(plane, level, *corners):
