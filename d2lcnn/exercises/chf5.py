@@ -39,7 +39,7 @@ exercise(
     ),
 )
 
-# %% ../../nbs/exercises/chf5.ipynb #b17d9edf
+# %% ../../nbs/exercises/chf5.ipynb #c96738f6
 def nesterov(w, g, v, lr, beta):
     v = beta * v + g
     return w - lr * (g + beta * v), v
@@ -57,9 +57,9 @@ def _usual(w, g, v, lr, beta):
     return w - lr * v, v
 
 
-def _old_memory(w, g, v, lr, beta):
-    new = beta * v + g
-    return w - lr * (g + beta * v), new
+def _undamped(w, g, v, lr, beta):
+    v = beta * v + g
+    return w - lr * (g + v), v
 
 
 def _uphill(w, g, v, lr, beta):
@@ -83,7 +83,7 @@ exercise(
         ],
         mistakes={
             "usual": (_usual, "that is plain momentum; the step is lr · (g + β v)"),
-            "old": (_old_memory, "you step with the old v; g + β v with the old one is just new v"),
+            "undamped": (_undamped, "the β before v is missing in the step: lr · (g + β v)"),
             "uphill": (_uphill, "that goes uphill; subtract the step"),
             "averaged": (_averaged, "v is a sum here, β v + g, without the factor 1 − β"),
         },
