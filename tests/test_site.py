@@ -163,7 +163,8 @@ def test_the_reference_is_grouped_as_the_working_parts():
             text = '' if isinstance(entry, dict) else (ROOT / entry).read_text(encoding='utf-8')
             if made_from := re.search(r'Explained in \[.*?\]\(\.\./(.*?)\)', text):
                 home = place[made_from[1]]
-                group = home[1] if home[0] == 'Working parts' else 'Chapters'
+                part = home[0] if home[0] == 'Foundations' else 'Chapters'
+                group = home[1] if home[0] == 'Working parts' else part
                 assert path[1:] == (group,) or ('Reference', group) not in found, entry
 
 
