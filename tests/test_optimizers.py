@@ -63,7 +63,8 @@ def test_a_surface_over_200_steps(rule, surface):
     for seed in range(4):
         rng = random.Random(f'{rule}{surface}{seed}')
         _, theirs, settings = drawn(rule, rng)
-        lr, s = 10 ** rng.uniform(-4, -1.5), explore.SURFACES[surface]
+        s = explore.SURFACES[surface]
+        lr = 10 ** rng.uniform(-4, -2)  # at larger ones a path may be chaotic, and roundings grow
         start = (rng.uniform(*s.x), rng.uniform(*s.y))
         path = o.descend(getattr(o, rule), s.height, start, lr, 200, **settings)
         w = torch.tensor(start, dtype=torch.float64, requires_grad=True)

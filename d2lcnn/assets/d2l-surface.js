@@ -10,7 +10,7 @@
     .root[data-theme=dark]{${DARK}}
     .line{display:flex;flex-wrap:wrap;align-items:center;gap:4px 18px;margin-bottom:6px} label{display:flex;align-items:center;gap:8px} output{min-width:3em;font-weight:650}
     input[type=range]{width:120px;accent-color:var(--outl)} input[type=number]{width:72px} select,button,input[type=number]{font:inherit;color:var(--ink);background:var(--cell);border:1px solid var(--mute);border-radius:6px;padding:3px 8px} button{cursor:pointer}
-    .first b{color:var(--kerl)} .second b{color:var(--winl)} .first input{accent-color:var(--kerl)} .second input{accent-color:var(--winl)} label b{min-width:4em} .first select,.second select{width:11em}
+    .first b{color:var(--kerl)} .second b{color:var(--winl)} .first input{accent-color:var(--kerl)} .second input{accent-color:var(--winl)} label b{min-width:4em} .first select,.second select{width:12.5em}
     :focus-visible{outline:3px solid var(--outl);outline-offset:2px}
     svg{display:block;width:100%;height:auto} .map{cursor:crosshair} text{fill:var(--mute);font-size:13px;text-anchor:middle;dominant-baseline:central} .none{fill:var(--cell);stroke:var(--line)}
     path{fill:none;stroke:var(--mute);stroke-width:1;opacity:.6} polyline{fill:none;stroke-width:2.5} polyline.first{stroke:var(--kerl)} polyline.second{stroke:var(--winl)} circle.first{fill:var(--ker);stroke:var(--kerl)} circle.second{fill:var(--win);stroke:var(--winl)} circle.start{fill:var(--out);stroke:var(--outl);stroke-width:2}
@@ -125,7 +125,7 @@
         say.textContent = Walks.said(surface, rule, lr, steps, path); label.push(say.textContent);
       }
       const [x0, y0] = at(...this.start), mark = (x, y, v) => `<text x="${x.toFixed(1)}" y="${Math.max(10, y).toFixed(1)}">${num(v)}</text>`, whole = ([a, b]) => [Math.ceil(a), 0, Math.floor(b)];
-      this.$('svg').innerHTML = `<rect class="none" x="34" y="4" width="${W}" height="${H}"/><svg x="34" y="4" width="${W}" height="${H}">${inside}<circle class="start" cx="${x0}" cy="${y0}" r="6"/></svg>` + whole(s.x).map(v => mark(34 + at(v, 0)[0], H + 18, v)).join('') + whole(s.y).map(v => mark(16, 4 + at(0, v)[1], v)).join('');
+      this.$('svg').innerHTML = `<rect class="none" x="34" y="4" width="${W}" height="${H}"/><svg aria-hidden="true" x="34" y="4" width="${W}" height="${H}">${inside}<circle class="start" cx="${x0}" cy="${y0}" r="6"/></svg>` + whole(s.x).map(v => mark(34 + at(v, 0)[0], H + 18, v)).join('') + whole(s.y).map(v => mark(16, 4 + at(0, v)[1], v)).join('');
       this.$('svg').setAttribute('aria-label', `${surface}: ${label.join('; ')}`);
       for (const n of ['surface', 'first', 'second']) this.$(`select[name=${n}]`).value = this.v[n];
       for (const [n, value, text] of [['steps', steps, steps], ...['first', 'second'].map(k => [`lr_${k}`, RATES.indexOf(this.v[`lr_${k}`]), num(this.v[`lr_${k}`])])]) { const i = this.$(`input[name=${n}]`); i.value = value; i.nextElementSibling.textContent = text; }
