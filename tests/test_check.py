@@ -300,6 +300,17 @@ def test_chapter_calls_no_unknown_exercise(chapter):
         assert called == set(kit.exercises(chapter))
 
 
+def test_exercises_of_part_0_come_first_and_are_found_as_a_reader_writes_them(said):
+    assert kit.exercises()[0] == "f0.1" and kit.exercises("f1")[-1] == "f1.9"
+    for written in "f1.2", " F1.2 ", "f1.02":
+        assert said(check, written, 2350) == "✓ f1.2: right.\n"
+    with pytest.raises(ValueError, match="no exercise 'f1.99'; there are f1.1, f1.2"):
+        check("f1.99", 3)
+    for bad in "g1.1", "f12.1", "f1.0", "F1.1":
+        with pytest.raises(ValueError, match="such as '02.3' or 'f1.2'"):
+            exercise(bad, Number(3, **NUMBER))
+
+
 # --- numbers
 
 NUMBER = dict(hints="h h h", wrong={150: "one output position only", 3136: "that is with padding"})
