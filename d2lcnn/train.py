@@ -282,7 +282,8 @@ def new_history(run, data):
 def _chosen(run):
     "Optimizer with its settings, initialization, and what callbacks tell of themselves"
     optimizer, init = run.choices['optimizer'], run.choices['init']
-    settings = plain({k: v for k, v in getattr(optimizer, 'keywords', {}).items() if k != 'lr'})
+    settings = {k: v for k, v in getattr(optimizer, 'keywords', {}).items() if k != 'lr'}
+    settings = plain({k: getattr(v, '__name__', v) for k, v in settings.items()})
     optimizer = getattr(optimizer, 'func', optimizer)
     own = dict(schedule=None, ema=None)
     for callback in run.callbacks:

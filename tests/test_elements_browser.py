@@ -20,10 +20,10 @@ def chromium(browser): return browser
 
 @pytest.fixture(scope='module')
 def page_file(tmp_path_factory):
-    "A plain HTML page with eight elements, as `file://` would show it."
+    "A plain HTML page with ten elements, as `file://` would show it."
     parts = [explore.corr2d_element(), explore.corr2d_element([[1, 2, 0, 3], [0, 1, 5, 2], [4, 0, 9, 8]], [[-1, 0.5], [2, 1]], position=1),
              explore.padding_stride_element(), explore.padding_stride_element(5, 4, dilation=2), explore.pooling_element(), explore.receptive_field_element(),
-             explore.channels_element(), explore.filter_element()]
+             explore.channels_element(), explore.filter_element(), explore.hinges_element(), explore.surface_element()]
     f = tmp_path_factory.mktemp('page') / 'page.html'
     f.write_text('<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>t</title>' + '\n'.join(p.data for p in parts), encoding='utf-8')
     return f
@@ -149,6 +149,66 @@ def test_channels_element_adds_up_as_python(plain):
 
 
 @pytest.mark.browser
+def test_hinges_element_draws_as_python(plain):
+    import torch
+    from d2lcnn.explore import hinges
+    cases = [(curve, n) for curve in hinges.CURVES for n in (1, 2, 3, 4, 7, 12, 24)]
+    got = plain.evaluate("cases => { const H = customElements.get('d2l-hinges'); return cases.map(([c, n]) => { const net = H.fit(c, n); return [...net, [-3, -1.1, 0.4, 2.9].map(x => H.value(net, x)), H.worst(c, n)] }) }", [list(c) for c in cases])
+    for (curve, n), (*net, values, worst) in zip(cases, got, strict=True):
+        places, weights, bias = hinges.hinges(curve, n)
+        torch.testing.assert_close(torch.tensor([*places, *weights, bias]).double(), torch.tensor([*net[0], *net[1], net[2]]).double())
+        x = torch.tensor([-3, -1.1, 0.4, 2.9], dtype=torch.float64)
+        torch.testing.assert_close(torch.tensor(values).double(), hinges.line_of(places, weights, bias, x))
+        said = re.search('off by ([^ ]+) at most', explore.draw_hinges(curve, n))[1]
+        assert explore.blocks.num(worst) == said
+    el = plain.locator('d2l-hinges'); say = el.locator('.say')
+    assert say.inner_text() == re.search('aria-label="a wave, ([^"]*)"', explore.draw_hinges())[1]
+    el.get_by_role('slider', name='Hidden units').fill('12'); assert say.inner_text().startswith('12 hidden units') and el.locator('circle').count() == 12
+    el.get_by_role('combobox', name='Curve').select_option('straight pieces')
+    assert f'"straight pieces, {say.inner_text()}"' in explore.draw_hinges('straight pieces', 12)
+
+
+@pytest.mark.browser
+def test_surface_element_walks_as_python(plain):
+    import torch
+    from d2lcnn.explore import surface as walks
+    rng, cases = random.Random(11), []
+    for surface, s in walks.SURFACES.items():
+        for rule in walks.RULES:
+            for _ in range(6): cases.append((surface, rule, rng.choice(walks.RATES), rng.randint(0, 200), [rng.uniform(*s.x), rng.uniform(*s.y)]))
+    got = plain.evaluate("cases => { const D = customElements.get('d2l-surface'); return cases.map(([s, r, lr, n, p]) => { const path = D.walk(s, r, lr, n, p); return [path.length, path.slice(0, 30), path.at(-1), D.said(s, r, lr, n, path)] }) }", [list(c) for c in cases])
+    away = 0
+    for (surface, rule, lr, n, start), (length, first, last, said) in zip(cases, got, strict=True):
+        path = walks.walk(surface, rule, lr, n, tuple(start))
+        if len(path) <= n:  # it runs away, so that roundings grow as well
+            away += 1
+            assert 'too far away' in said and abs(length - len(path)) <= 1
+        else:
+            assert length == n + 1
+            torch.testing.assert_close(torch.tensor(first), torch.tensor(path[:30]), rtol=1e-6, atol=1e-8)
+    assert 10 < away < 100
+    for case, (*_, said) in list(zip(cases, got))[::9]:
+        surface, rule, lr, n, start = case
+        if lr < .1: assert said == walks._where(surface, rule, lr, n, walks.walk(surface, rule, lr, n, tuple(start))), case
+
+
+@pytest.mark.browser
+def test_surface_element_under_a_readers_hands(plain):
+    el = plain.locator('d2l-surface'); first, second = el.locator('.say.first'), el.locator('.say.second')
+    label = re.search('aria-label="ravine: ([^"]*)"', explore.draw_surface())[1]
+    assert f'{first.inner_text()}; {second.inner_text()}' == label
+    el.get_by_role('slider', name='Steps').fill('0'); assert 'at (−8, 1.5) after 0 steps' in first.inner_text()
+    el.get_by_role('combobox', name='Orange rule').select_option('nothing'); assert second.inner_text() == '' and el.get_by_role('slider', name='Orange rate').is_disabled()
+    el.get_by_role('combobox', name='Surface').select_option('bowl'); assert 'at (−3, 1.5)' in first.inner_text()
+    box = el.locator('svg.map').bounding_box()
+    el.locator('svg.map').click(position={'x': (34 + 250) * box['width'] / 538, 'y': (4 + 150) * box['height'] / 328})  # the middle, (0, 0)
+    x, y = (float(el.get_by_role('spinbutton', name=n, exact=True).input_value()) for n in 'xy'); assert abs(x) < .05 and abs(y) < .05
+    el.get_by_role('spinbutton', name='x', exact=True).fill('2'); assert 'at (2, ' in first.inner_text()
+    el.get_by_role('slider', name='Steps').fill('3'); el.get_by_role('button', name='Walk').click()
+    plain.wait_for_function("/after 3 steps/.test(document.querySelector('d2l-surface').shadowRoot.querySelector('.say.first').textContent) && /Walk/.test(document.querySelector('d2l-surface').shadowRoot.querySelector('button').textContent)")
+
+
+@pytest.mark.browser
 def test_filter_element_filters_as_python(plain, tmp_path):
     import torch
     from PIL import Image
@@ -205,7 +265,7 @@ def test_arithmetic_of_the_elements_in_node(tmp_path):
 
 def test_scripts_stand_alone():
     files = sorted(ASSETS.glob('*.js'))
-    assert {f.stem for f in files} == {'d2l-corr2d', 'd2l-padding-stride', 'd2l-pooling', 'd2l-receptive-field', 'd2l-channels', 'd2l-filter', 'd2l-scoreboard', 'd2l-curves', 'd2l-lenet', 'd2l-builder'}
+    assert {f.stem for f in files} == {'d2l-corr2d', 'd2l-padding-stride', 'd2l-pooling', 'd2l-receptive-field', 'd2l-channels', 'd2l-filter', 'd2l-scoreboard', 'd2l-curves', 'd2l-lenet', 'd2l-builder', 'd2l-hinges', 'd2l-surface'}
     for f in files:
         text = f.read_text(encoding='utf-8')
         assert '</script' not in text and not [w for w in ('https:', 'import(', 'require(', 'fetch(') if w in text] and not re.search(r'^\s*import ', text, re.M)
