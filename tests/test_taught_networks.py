@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from d2lcnn import alexnet, batch_norm, compare, densenet, googlenet, lenet, nin, resnet, speed, vgg
-from d2lcnn.train import he
+from d2lcnn.train import he, xavier
 
 # chapter: calls of every function and class that it shows, for two namespaces, ours and a reader's
 SHOWN = {
@@ -95,7 +95,7 @@ def definitions(source):
 def a_reader():
     "What a reader has who pastes the cells: torch's usual names and those of the import cell."
     return dict(
-        torch=torch, nn=nn, F=F, math=math, copy=copy, he=he, partial=partial,
+        torch=torch, nn=nn, F=F, math=math, copy=copy, he=he, xavier=xavier, partial=partial,
         contextmanager=contextmanager, nullcontext=nullcontext, checkpoint=checkpoint,
     )  # fmt: skip
 
