@@ -237,7 +237,8 @@ class NotSaved(OSError):
     def __init__(self, path, error, history):
         self.history, n = history, history.epochs
         many = 's' * (n > 2)
-        old = f'is that of the {n - 1} epoch{many} before' if path.exists() else 'does not exist yet'
+        there = f'is that of the {n - 1} epoch{many} before'
+        old = there if path.exists() else 'does not exist yet'
         super().__init__(
             error.errno,
             f'epoch {n} could not be saved: {os.strerror(error.errno)}\n'
