@@ -343,6 +343,7 @@ def _download(name, root, raw, note, failed):
             for f, body in files.items():
                 tmp = stack.enter_context(atomic(raw / f.removesuffix('.gz')))
                 tmp.write_bytes(body)
+                note.alive()
     except (_Failed, OSError) as e:
         reasons = getattr(e, 'reasons', [f'cannot write to {root}: {e}'])
         with suppress(OSError):  # the disk is full, perhaps

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXPERIMENTS', 'CURVES', 'TUNING_SEED', 'OWN', 'Variant', 'Settings', 'Experiment', 'OutOfTime', 'Deadline',
            'train_variant', 'facts', 'fixed_images', 'Double', 'behavior', 'same_behavior', 'runs_of', 'on_file',
-           'variant_behavior', 'tuned', 'next_rate', 'best_rate', 'missing', 'record_one', 'keep', 'record_experiment',
-           'counted', 'circumstances', 'run_variant', 'experiment']
+           'variant_behavior', 'tuned', 'next_rate', 'best_rate', 'missing', 'part_of', 'record_one', 'keep',
+           'record_experiment', 'counted', 'circumstances', 'run_variant', 'experiment']
 
 # %% ../nbs/kit/experiment.ipynb #26686ea3
 import json
@@ -305,13 +305,18 @@ def missing(
     return None
 
 
+def part_of(experiment, variant, lr, seed):
+    "Where the checkpoint of a run lies while it is made."
+    name = re.sub(r'\W+', '-', f'{experiment.name} {variant} {lr} {seed}')
+    return experiment.file.with_name(f'.{name}.pt')
+
+
 def record_one(experiment, variant, lr, seed, deadline=None, device=None) -> dict:
     "Make one run and put it on file; goes on where a killed one stopped. Raises OutOfTime."
     settings, tuning = experiment.of(variant), seed == TUNING_SEED
     if tuning:
         settings = replace(settings, epochs=experiment.tuning_epochs)
-    name = re.sub(r'\W+', '-', f'{experiment.name} {variant} {lr} {seed}')
-    part = experiment.file.with_name(f'.{name}.pt')
+    part = part_of(experiment, variant, lr, seed)
     make, own = experiment.variants[variant].make, [Checkpoint(part, anew=True), Deadline(deadline)]
     how = dict(callbacks=own, device=device, verbose=False)
     try:
@@ -348,6 +353,8 @@ def record_experiment(
     tell=print,
 ) -> bool:  # is everything there?
     "Make all runs that are missing, one line of progress per run."
+    for run in on_file(experiment):  # one that was killed as it ended has left its checkpoint
+        part_of(experiment, *(run[k] for k in ('variant', 'lr', 'seed'))).unlink(missing_ok=True)
     while (todo := missing(experiment)) is not None:
         if deadline and time.time() > deadline:
             return False

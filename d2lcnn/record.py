@@ -62,11 +62,13 @@ def record(
     r = zoo.recipe_of(name, recipe, **changes)
     kept = folder / 'weights' / f'{name}.safetensors'
     there = path.exists() and not is_stale(read_run(path), r)
+    half_way = path.with_name(f'.{path.stem}.pt')
     if there and (kept.exists() or not weights):
+        half_way.unlink(missing_ok=True)  # of a run that was killed as it ended
         return path
     load = functools.partial(load_data, fallback=reduced)  # a whole run on other images: never
     data = zoo.data_of(r, seed, limit, device, load)
-    callbacks, half_way = [], path.with_name(f'.{path.stem}.pt')
+    callbacks = []
     if data.device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(data.device)
     else:  # on a GPU a run is short, and its weights are long to write

@@ -434,3 +434,28 @@ def test_weights_that_were_asked_for_later_are_recorded(tmp_path):
     before = path.stat().st_mtime_ns, kept.stat().st_mtime_ns
     record.record('lenet', 'modern', 0, tmp_path, weights=True, **how)
     assert (path.stat().st_mtime_ns, kept.stat().st_mtime_ns) == before
+
+
+# ------------------------------------------------------------------ killed as it ended
+
+
+def test_the_checkpoint_of_a_recorded_run_goes(tmp_path):
+    how = dict(limit=200, epochs=1, data='digits', verbose=False)
+    path = record.record('lenet', 'modern', 0, tmp_path, **how)
+    left = path.with_name(f'.{path.stem}.pt')
+    left.write_bytes(b'x')
+    record.record('lenet', 'modern', 0, tmp_path, **how)
+    assert not left.exists()
+
+
+def test_the_checkpoint_of_a_run_of_an_experiment_goes(tmp_path, monkeypatch):
+    settings, variants = experiment.Settings(epochs=1), {'A b': experiment.Variant(net)}
+    e = experiment.Experiment('99.ended', '?', variants, settings, (.1, .2, .4), folder=tmp_path)
+    try:
+        files.write_text(e.file, json.dumps(dict(runs=[dict(variant='A b', lr=.1, seed=0)])))
+        left = experiment.part_of(e, 'A b', .1, 0)
+        left.write_bytes(b'x')
+        monkeypatch.setattr(experiment, 'missing', lambda e: None)
+        assert experiment.record_experiment(e) and not left.exists()
+    finally:
+        del experiment.EXPERIMENTS['99.ended']
