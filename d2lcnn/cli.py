@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-# before torch is loaded: threads that wait give their core away, see kit/places
+from .places import process_env
+
+# before torch is loaded: threads that wait give their core away
 if 'torch' not in sys.modules:
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    os.environ.update(process_env())
 
 from .board import table, what_next
 from d2lcnn.book import (
@@ -33,7 +35,6 @@ from d2lcnn.book import (
 )
 from .doctor import examine
 from .files import write_text
-from .places import process_env
 from .trust import sign
 
 # %% ../nbs/kit/cli.ipynb #1135d0b2

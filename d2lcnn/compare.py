@@ -197,12 +197,8 @@ ABLATIONS = (  # chapter, what was changed, the cell that printed it
     ('06_alexnet', 'ReLU or sigmoid', '38b0e9fb'),
     ('06_alexnet', 'dropout and augmentation', '239c0011'),
     ('07_vgg', 'the start, by depth', '3110bfe0'),
-    ('09_googlenet', 'branches of Inception', 'ffe394fe'),
-    ('10_batch_norm', 'pictures that share their statistics', '38319ba1'),
-    ('10_batch_norm', 'normalisation and dropout', '2737b348'),
-    ('11_resnet', 'skip connections, by depth', '6ff9bd22'),
-    ('11_resnet', 'the start of a plain network', 'd368c201'),
-    ('12_densenet', 'concatenation or sum', '4a06075d'),
+    ('10_batch_norm', 'images that share their statistics', '38319ba1'),
+    ('10_batch_norm', 'normalization and dropout', '2737b348'),
 )
 
 # %% ../nbs/13_compare.ipynb #80f424b9

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from .callbacks import Callback, Checkpoint, Schedule
 from .data import Batches, load_data
-from .evidence import as_text, plot_runs, summed_up
+from .evidence import as_text, difference, plot_curves, plot_runs, summed_up
 from .files import read_json, write_text
 from .guard import one_of
 from .places import results_dir
@@ -34,8 +34,9 @@ from .train import TrainingDiverged, budget_name, fit
 class Variant:
     "One of the things that an experiment compares."
 
-    make: object  # called without arguments; gives a new net
+    make: object  # called without arguments; gives a new net; its own `loss`, if any, is used
     changes: dict = field(default_factory=dict)  # values of the experiment's settings to replace
+    lr: float | None = None  # of a recipe that is itself in question; None: chosen from the grid
     x: float | None = None  # where it lies on the axis, for a variant of a quantity
     line: str | None = None  # and on which line
 
@@ -68,7 +69,7 @@ class Experiment:
     question: str
     variants: dict  # name -> Variant; the first is what the others are compared with
     settings: Settings
-    rates: tuple  # learning rates to try, each twice the one before, say
+    rates: tuple = ()  # learning rates to try, each twice the one before, say
     seeds: int = 3
     tuning_epochs: int = 2  # of the short runs that choose the learning rate
     worth: int = 0  # the larger, the earlier in the queue
@@ -76,7 +77,8 @@ class Experiment:
     behaviors: dict = field(default_factory=dict, repr=False)  # see `variant_behavior`
 
     def __post_init__(self):
-        if len(self.rates) < 3:
+        choose = not self.variants or any(v.lr is None for v in self.variants.values())
+        if choose and len(self.rates) < 3:
             raise ValueError(f'{self.name}: {len(self.rates)} learning rates cannot bracket a best')
         if list(self.rates) != sorted(set(self.rates)):
             raise ValueError(f'{self.name}: the rates {self.rates} must rise')
@@ -94,6 +96,18 @@ class Experiment:
     def table(self, score='test_acc'):
         "Print what the runs say."
         print(as_text(self.rows(score), score) + '\n' + circumstances(self))
+
+    def versus(self, one, other, score='test_acc'):
+        "Print by how much one variant beats another, seed by seed."
+        runs = counted(self)
+        for variant in (one, other):
+            one_of(variant, 'variant', list(self.variants))
+        print(difference({other: runs[other], one: runs[one]}, score))
+
+    def curves(self, curve='loss', only=None, ax=None):
+        "Draw a curve of every run; `only`: the variants to draw. See `plot_curves`."
+        runs = counted(self)
+        return plot_curves({v: runs[v] for v in only or runs}, curve, ax)
 
     def plot(self, yours=None, score='test_acc', ax=None):
         "Draw every run, and the reader's own, the `History` of `run`, as an open circle."
@@ -154,7 +168,8 @@ def train_variant(
         torch.manual_seed(seed)
         net = make()
     callbacks = [*([Schedule(s.schedule)] if s.schedule else []), *callbacks]
-    fixed = dict(optimizer=s.optimizer, loss=s.loss, init=s.init, seed=seed, callbacks=callbacks)
+    loss = getattr(net, 'loss', s.loss)
+    fixed = dict(optimizer=s.optimizer, loss=loss, init=s.init, seed=seed, callbacks=callbacks)
     return net, fit(net, data, s.epochs, lr, **fixed, **how)
 
 # %% ../nbs/kit/experiment.ipynb #e5e8a3ab
@@ -256,9 +271,9 @@ def variant_behavior(experiment, variant):
     "As `behavior`, at the middle of the grid; worked out once."
     known = experiment.behaviors
     if variant not in known:
-        middle = experiment.rates[len(experiment.rates) // 2]
-        make = experiment.variants[variant].make
-        known[variant] = behavior(make, experiment.of(variant), middle)
+        v, rates = experiment.variants[variant], experiment.rates
+        lr = rates[len(rates) // 2] if v.lr is None else v.lr
+        known[variant] = behavior(v.make, experiment.of(variant), lr)
     return known[variant]
 
 
@@ -281,7 +296,10 @@ def next_rate(experiment, tried) -> float | None:
 
 
 def best_rate(experiment, variant, runs):
-    "The chosen rate, or None when the grid is not finished."
+    "The rate that is given or chosen; None when the grid is not finished."
+    given = experiment.variants[variant].lr
+    if given is not None:
+        return given
     tried = tuned(experiment, variant, runs)
     return None if next_rate(experiment, tried) else min(tried, key=tried.get)
 
@@ -292,8 +310,8 @@ def missing(
 ):  # (variant, rate, seed), or None
     "The next run to make: first all grids, then seed after seed, so that it can end at any time."
     runs = runs_of(experiment) if runs is None else runs
-    for variant in experiment.variants:
-        rate = next_rate(experiment, tuned(experiment, variant, runs))
+    for variant, it in experiment.variants.items():
+        rate = next_rate(experiment, tuned(experiment, variant, runs)) if it.lr is None else None
         if rate is not None:
             return variant, rate, TUNING_SEED
     for seed in range(experiment.seeds):
@@ -404,7 +422,8 @@ def run_variant(experiment, variant, seed=0, **how):  # `how`: as `fit`
     epochs, limit = OWN[budget_name()]
     settings, runs = experiment.of(variant), runs_of(experiment)
     settings = replace(settings, epochs=epochs or settings.epochs, limit=limit or settings.limit)
-    lr = (best_rate(experiment, variant, runs) if runs else None) or experiment.rates[1]
+    lr = best_rate(experiment, variant, runs) if runs else experiment.variants[variant].lr
+    lr = lr or experiment.rates[1]
     print(f'{variant}: lr {lr:g}, epochs {settings.epochs}, budget {budget_name()}')
     net, history = train_variant(experiment.variants[variant].make, settings, lr, seed, **how)
     history.recipe['variant'] = variant

@@ -64,6 +64,11 @@ def _with_parts(activation, pool):
     )
 
 
+def _without_convolution():
+    "One hidden layer, and nearly as many parameters as LeNet."
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 78), nn.ReLU(), nn.Linear(78, 10))
+
+
 ACTIVATIONS = Experiment(
     '05.activations',
     'What did tanh, ReLU and max pooling bring LeNet?',
@@ -72,6 +77,8 @@ ACTIVATIONS = Experiment(
         'tanh, average': Variant(lambda: _with_parts(nn.Tanh, nn.AvgPool2d)),
         'ReLU, average': Variant(lambda: _with_parts(nn.ReLU, nn.AvgPool2d)),
         'ReLU, max': Variant(lambda: _with_parts(nn.ReLU, nn.MaxPool2d)),
+        'tanh, max': Variant(lambda: _with_parts(nn.Tanh, nn.MaxPool2d)),
+        'no convolution': Variant(_without_convolution),
     },
     Settings(epochs=6),
     rates=(0.1, 0.2, 0.4, 0.8),

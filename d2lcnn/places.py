@@ -68,8 +68,9 @@ def results_dir(
 
 # %% ../nbs/kit/places.ipynb #8e109a05
 def process_env() -> dict:
-    "The environment for processes that we start: their threads wait without spinning."
-    return {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
+    "The environment for processes that we start: their threads do not spin for long."
+    own = {'OMP_WAIT_POLICY': 'PASSIVE', 'GOMP_SPINCOUNT': '1000'}
+    return {**({} if 'OMP_WAIT_POLICY' in os.environ else own), **os.environ}
 
 
 def cores() -> int:

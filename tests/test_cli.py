@@ -535,13 +535,15 @@ def test_a_full_disk_leaves_the_notebook_whole(book, monkeypatch, broken):
 # ---------------------------------------------------------------- threads
 
 
-@pytest.mark.parametrize('chosen, seen', [(None, 'PASSIVE'), ('ACTIVE', 'ACTIVE')])
-def test_kernels_wait_without_spinning_unless_chosen(book, monkeypatch, chosen, seen):
+@pytest.mark.parametrize('chosen, seen', [(None, 'PASSIVE, 1000'), ('ACTIVE', 'ACTIVE, none')])
+def test_kernels_do_not_spin_for_long_unless_chosen(book, monkeypatch, chosen, seen):
+    monkeypatch.delenv('GOMP_SPINCOUNT', raising=False)
     monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
     if chosen:
         monkeypatch.setenv('OMP_WAIT_POLICY', chosen)
     path = book / 'nbs' / '01_train.ipynb'
-    cell = new_code_cell('import os; print(os.environ["OMP_WAIT_POLICY"])')
+    says = 'print(env["OMP_WAIT_POLICY"], env.get("GOMP_SPINCOUNT", "none"), sep=", ")'
+    cell = new_code_cell(f'from os import environ as env\n{says}')
     nbformat.write(new_notebook(cells=[cell]), path)
     assert (
         B.run_chapter(path, book / 'out')['ok'] and seen in (book / 'out' / path.name).read_text()

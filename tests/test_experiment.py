@@ -302,6 +302,26 @@ def test_a_grid_that_cannot_bracket_is_refused(tmp_path, rates):
         E.Experiment('99.x', '?', {}, SETTINGS, rates, folder=tmp_path)
 
 
+def test_a_rate_that_is_given_is_not_tuned(tmp_path):
+    "A recipe that is itself the question; its net may bring its own loss."
+
+    class Own(nn.Sequential):
+        def loss(self, Y_hat, y):
+            return 2 * nn.functional.cross_entropy(Y_hat, y)
+
+    variants = {'as it is': E.Variant(small, lr=.1), 'own loss': E.Variant(lambda: Own(*small()), lr=.1)}
+    settings = E.Settings(epochs=2, size=8, data='digits', batch_size=100)
+    e = E.Experiment('99.given', '?', variants, settings, seeds=1, folder=tmp_path)
+    assert E.record_experiment(e, tell=lambda line: None)
+    a, b = E.runs_of(e)
+    assert a['seed'] == b['seed'] == 0 and a['lr'] == b['lr'] == .1
+    assert b['valid_loss'][0] > 1.5 * a['valid_loss'][0]
+    assert e.rows('loss')[0]['values'] == [a['loss'][-1]]
+    ax = e.curves(only=['own loss'])
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ['own loss']
+    assert list(ax.lines[0].get_ydata()) == b['loss']
+
+
 def test_unknown_names_list_the_known(tmp_path):
     e = make(tmp_path)
     with pytest.raises(ValueError, match="'ReLU', 'tanh'"):
