@@ -269,7 +269,7 @@ class Record(Program):
         record.record('lenet', 'modern', 0, folder, **self.how)
 
     def end(self, folder):
-        (run,) = (folder / 'runs').glob('*')
+        (run,) = (folder / 'runs').glob('*.json')
         kept = json.loads(run.read_text())
         for k in ('seconds', 'total_seconds', 'examples_per_s', 'date'):
             kept.pop(k)

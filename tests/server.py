@@ -244,7 +244,7 @@ def endless(name, first, again, pause=0.0):
 endless('an endless body', head(), b'x' * 4096)
 endless('endless chunks', head(Transfer_Encoding='chunked'), b'4\r\nxxxx\r\n', 0.001)
 endless('endless headers', b'HTTP/1.1 200 OK\r\n', b'X: a\r\n', 0.01)
-endless('continue, continue', b'', b'HTTP/1.1 100 Continue\r\n\r\n')
+endless('continue, continue', b'', b'HTTP/1.1 100 Continue\r\n\r\n', 0.005)
 endless('a byte now and then', lambda r: head(Content_Length=len(r.body)), b'x', 0.1)
 endless('a header byte now and then', b'HTTP/1.1 200 OK\r\nX: ', b'a', 0.1)
 endless('a status byte now and then', b'HTTP/1.1 200 ', b'O', 0.1)
