@@ -272,7 +272,7 @@ START = Experiment(
     'Which change lets GoogLeNet start?',
     {
         'Xavier': Variant(_narrow),
-        'Xavier, heads': Variant(lambda: WithHeads(_narrow())),
+        'Xavier, heads': Variant(lambda: WithHeads(_narrow()), lr=0.1),
         'He': Variant(_narrow, dict(init='he')),
         'Xavier, batch norm': Variant(lambda: _narrow(conv_bn)),
     },
