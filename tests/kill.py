@@ -405,16 +405,16 @@ class Download(Program):
 
 
 ROWS = [  # program, what is done to it, how often, how often in the sample
-    (Fit, 'at_random', (), 200, 6),
-    (Fit, 'full', (), 8, 2),
+    (Fit, 'at_random', (), 200, 4),
+    (Fit, 'full', (), 8, 1),
     (Saves, 'in_writes', (6,), 50, 4),
-    (Record, 'at_random', (), 30, 2),
+    (Record, 'at_random', (), 30, 0),
     (Record, 'in_writes', (5,), 20, 4),
     (Record, 'full', (), 3, 1),
     (Store, 'at_random', (), 14, 0),
     (StoreWrites, 'in_writes', (3,), 16, 4),
     (StoreWrites, 'full', (), 3, 1),
-    (Download, 'at_random', (), 20, 2),
+    (Download, 'at_random', (), 20, 0),
     (Download, 'in_writes', (5,), 20, 4),
     (Download, 'full', (), 3, 1),
 ]
