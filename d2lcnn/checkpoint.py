@@ -99,8 +99,7 @@ def _callable(f, inner):
         return [f.__qualname__, inner({k: v for k, v in own.items() if isinstance(v, plain_)})]
     if not hasattr(f, '__code__'):  # torch.relu has no place that it says
         return [f.__qualname__, str(f.__module__)]
-    cells = zip(f.__code__.co_freevars, f.__closure__ or ())
-    carried = [c.cell_contents for name, c in cells if name != '__class__']  # that is `super`
+    carried = [c.cell_contents for c in f.__closure__ or ()]
     used = [f.__globals__[n] for n in f.__code__.co_names if n in f.__globals__]
     known = [v for v in used if not isinstance(v, types.ModuleType)]
     values = [inner(v) for v in (f.__defaults__, f.__kwdefaults__, carried, known)]
