@@ -19,7 +19,7 @@ from pathlib import Path
 from .board import Board, reported, weights
 from .files import atomic, scratch, sweep
 from .fresh import note_outputs, notebook_fingerprint, stale_outputs
-from .places import cores, find_chapters, nbs_dir, process_env, results_dir
+from .places import cores, find_chapters, home_of, nbs_dir, process_env, results_dir
 
 # %% ../nbs/kit/book.ipynb #026384e2
 _all_ = ['nbs_dir', 'find_chapters', 'results_dir']
@@ -224,7 +224,7 @@ def _note(path, budget, seconds):
 
     data = 'Fashion-MNIST' if check_files('fashion_mnist') else 'digits'
     facts = dict(budget=budget, device=str(try_gpu()), data=data)
-    note_outputs(path, path.resolve().parent.parent / 'results', seconds=round(seconds), **facts)
+    note_outputs(path, home_of(path).parent / 'results', seconds=round(seconds), **facts)
 
 
 def _clean(path, nbs):

@@ -28,8 +28,8 @@ def exercise(
     kind,  # a Number, Shape, Function or Choice
 ):
     "Register an exercise"
-    if not isinstance(id, str) or not re.fullmatch(r"\d\d\.[1-9]\d*", id):
-        raise ValueError(f"exercise id {id!r}: write it as 'NN.k', such as '02.3'")
+    if not isinstance(id, str) or not re.fullmatch(r"(\d\d|f\d)\.[1-9]\d*", id):
+        raise ValueError(f"exercise id {id!r}: write it as 'NN.k', such as '02.3' or 'f1.2'")
     if not isinstance(kind, Exercise):
         kinds = "a Number, Shape, Function or Choice"
         raise TypeError(f"exercise {id} is {in_words(kind)}; make it {kinds}")
@@ -77,18 +77,18 @@ def exercises(
 
     folders = [f"{path}/exercises" for path in d2lcnn.__path__]
     for module in pkgutil.iter_modules(folders):
-        if re.fullmatch(r"ch\d\d", module.name) and chapter in (None, module.name[2:]):
+        if re.fullmatch(r"ch(\d\d|f\d)", module.name) and chapter in (None, module.name[2:]):
             _load(module.name[2:])
     ids = [id for id in _registry if chapter in (None, id[:2])]
-    return sorted(ids, key=lambda id: (id[:2], int(id[3:])))
+    return sorted(ids, key=lambda id: (id[0] != "f", id[:2], int(id[3:])))
 
 # %% ../nbs/kit/check.ipynb #1d412932
 def _find(id):
     "(the id as it is registered, its exercise)"
     if not isinstance(id, str):
         raise TypeError(f"exercise id {id!r}: write it in quotes, such as \"02.3\"")
-    match = re.fullmatch(r"\s*(\d{1,2})\.(\d+)\s*", id)
-    key = f"{int(match[1]):02}.{int(match[2])}" if match else id
+    match = re.fullmatch(r"\s*(\d{1,2}|[fF]\d)\.(\d+)\s*", id)
+    key = f"{match[1].lower().zfill(2)}.{int(match[2])}" if match else id
     if match and key not in _registry:
         _load(key[:2])
     if key not in _registry:

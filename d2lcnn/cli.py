@@ -313,7 +313,7 @@ def _of_the_book(sub, sets):
     "The commands about chapters and data."
     p = sub.add_parser('run', help='run chapters from first cell to last, with a table at the end')
     p.add_argument(
-        'chapters', nargs='*', metavar='CHAPTER', help='05, lenet or 05_lenet; none: all'
+        'chapters', nargs='*', metavar='CHAPTER', help='05, lenet, f3, foundations; none: all'
     )
     p.add_argument(
         '--budget',
@@ -335,7 +335,7 @@ def _of_the_book(sub, sets):
     )
     p.set_defaults(do=cmd_run)
     p = sub.add_parser('lab', help='open a chapter in JupyterLab')
-    p.add_argument('chapter', nargs='?', default='01', metavar='CHAPTER', help='05, lenet …')
+    p.add_argument('chapter', nargs='?', default='01', metavar='CHAPTER', help='05, lenet, f1 …')
     p.add_argument('options', nargs='*', metavar='OPTION', help='of JupyterLab, after --')
     p.set_defaults(do=cmd_lab)
     p = sub.add_parser('data', help='fetch or list the data sets')

@@ -15,7 +15,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .places import cores, nbs_dir, process_env
+from .places import cores, find_chapters, nbs_dir, process_env
 
 # %% ../nbs/kit/doctor.ipynb #a6d7554c
 _ASK = """
@@ -145,6 +145,6 @@ def examine(
     except FileNotFoundError as e:
         found.append(('chapters', False, str(e), 'git clone the book and run d2lcnn there'))
     else:
-        number = len(list(p.glob('[0-9][0-9]_*.ipynb')))
+        number = len(find_chapters(nbs=p))
         found += [('chapters', True, f'{number} in {p}', ''), package_found(p)]
     return [*found, *_data_sets(), _space()]

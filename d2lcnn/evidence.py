@@ -158,6 +158,7 @@ def plot_curves(
             ax.plot(range(1, 1 + len(one)), one, **style, linewidth=0.7, alpha=0.6)
         means = [statistics.mean(values) for values in zip(*curves)]
         ax.plot(range(1, 1 + len(means)), means, **style, linewidth=2, label=variant)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel('epoch')
     ax.set_ylabel(words(curve))
     ax.grid(alpha=0.25)

@@ -34,7 +34,7 @@ WIDGET = 'application/vnd.jupyter.widget-view+json'
 HTML = 'text/html'
 # or Quarto reads tables anew, and loses what Markdown's tables do not have (a hidden caption)
 AS_IT_IS = '<!--| quarto-html-table-processing: none -->'
-TOO_COMMON = ('Block', 'Parameter', 'Batch')  # words of the glossary that are not marked
+TOO_COMMON = ('Block', 'Parameter', 'Batch', 'Axis')  # words of the glossary that are not marked
 
 
 def split(source):
@@ -215,7 +215,7 @@ def mention(word):
     return re.compile(rf'(?<![\w\[*_-]){form}(?![\w\]*_-])')
 
 
-def explained(text, glossary, seen):
+def explained(text, glossary, seen, up=''):
     """The first mention of a word of the glossary leads there and says what it means.
 
     All mentions are looked up in the text as it came, and written at the end: so none is found
@@ -231,7 +231,7 @@ def explained(text, glossary, seen):
             seen.add(anchor)
             taken.append(m.span())
             said = f'{zh}: {meaning}'.replace('"', '&quot;').replace('`', '').replace('$', '')
-            link = f'[{m[0]}](glossary.qmd#{anchor}){{.term title="{said}"}}'
+            link = f'[{m[0]}]({up}glossary.qmd#{anchor}){{.term title="{said}"}}'
             marks.append((m.start(), m.end(), link))
             break
     for start, end, link in sorted(marks, reverse=True):
@@ -454,7 +454,7 @@ class Prose:
     "What the markdown cells of one notebook are changed by, from its first to its last."
 
     def __init__(self, nb, path):
-        chapter = bool(path) and re.match(r'nbs/\d\d_', path)
+        chapter = bool(path) and re.match(r'nbs/(\d\d_|foundations/)', path)
         lists = [text for text in texts(nb, 'markdown') if '## Further reading' in text]
         reading = '\n'.join(text.split('## Further reading', 1)[1] for text in lists)
         self.known = named(reading, papers()) if path and lists else []
@@ -469,7 +469,7 @@ class Prose:
             text = outside(body, lambda piece: cited(piece, self.known), CITABLE)
             text += linked_titles(reading[0], self.known) if reading else ''
         if self.glossary and '## Further reading' not in text:
-            text = explained(text, self.glossary, self.seen)
+            text = explained(text, self.glossary, self.seen, self.up.removeprefix('../'))
         return to_reference(text, self.where, self.up) if self.where else text
 
 

@@ -32,7 +32,7 @@ BAR = re.compile(r'<a class="nav-link(?: active)?" href="([^"#]*)"(?: aria-curre
 def part(page):
     "The part of the book that a page belongs to: the chapters, or its folder."
     folder, name = posixpath.split(page)
-    return 'chapters' if re.match(r'\d\d_', name) else folder
+    return 'chapters' if re.match(r'(\d\d|f\d)_', name) else folder
 
 
 def placed(html, page):

@@ -32,14 +32,14 @@ from torch.nn import functional as F
 kit = importlib.import_module("d2lcnn.check")
 from d2lcnn import answers, calls, clues, diagnose, wording
 from d2lcnn.check import Choice, Function, Number, Shape, check, exercise, hint
+from d2lcnn.places import find_chapters
 
 NBS = Path(__file__).resolve().parents[1] / "nbs"
 SETS = sorted(
-    p.stem[2:] for p in (NBS / "exercises").glob("ch[0-9][0-9].ipynb")
+    p.stem[2:] for p in (NBS / "exercises").glob("ch[0-9f][0-9].ipynb")
 )  # chapters that have exercises
-SIX = sorted(
-    p.name[:2] for p in NBS.glob("[01][0-9]_*.ipynb") if p.name < "13"
-)  # every chapter that teaches a part or a network
+# every chapter that teaches a part or a network
+SIX = [p.name[:2] for p in find_chapters(nbs=NBS) if not p.name.startswith(("13", "14"))]
 
 
 def of(chapter):
@@ -105,7 +105,7 @@ def numbers_in(text):
 
 def placed(id):
     "(task up to the answer cell, answer cell, solution) of an exercise in its chapter"
-    notebooks = list(NBS.glob(f"{id[:2]}_*.ipynb"))
+    notebooks = find_chapters([id[:2]], NBS)
     assert len(notebooks) == 1, f"chapter {id[:2]} has {len(notebooks)} notebooks"
     found = cells(notebooks[0])
     tasks = [
@@ -121,7 +121,7 @@ def placed(id):
         (
             i
             for i, (kind, text, _) in enumerate(rest)
-            if kind == "markdown" and re.match(r"\s*(\*\*\d\d\.\d+\*\*|#)", text)
+            if kind == "markdown" and re.match(r"\s*(\*\*(\d\d|f\d)\.\d+\*\*|#)", text)
         ),
         len(rest),
     )
@@ -151,7 +151,7 @@ def test_exercise_notebook_and_module_agree(chapter):
         for kind, text, _ in cells(NBS / "exercises" / f"ch{chapter}.ipynb")
         if kind == "code" and "#| export" in text
     )
-    written = re.findall(r"""^exercise\(\s*["'](\d\d\.\d+)["']""", source, re.M)
+    written = re.findall(r"""^exercise\(\s*["']((?:\d\d|f\d)\.\d+)["']""", source, re.M)
     assert sorted(written) == sorted(set(written)), "an id is registered twice"
     ids = kit.exercises(chapter)
     assert set(written) == set(ids), "run the export: notebook and module differ"
@@ -243,9 +243,8 @@ def test_folded_solution_of_a_function_runs(id):
     code = "\n".join(re.findall(r"```python\n(.*?)```", solution, re.S))
     assert code, "a function's solution is a python block"
     space = {"__name__": "chapter"}
-    for path in NBS.glob(
-        f"{id[:2]}_*.ipynb"
-    ):  # what the chapter imports and defines is there when its exercises are done
+    # what the chapter imports and defines is there when its exercises are done
+    for path in find_chapters([id[:2]], NBS):
         for tree in (
             ast.parse(text)
             for kind_of, text, _ in cells(path)
@@ -293,12 +292,23 @@ def timed(kind, answer):
 
 @pytest.mark.parametrize("chapter", SETS)
 def test_chapter_calls_no_unknown_exercise(chapter):
-    for path in NBS.glob(f"{chapter}_*.ipynb"):
+    for path in find_chapters([chapter], NBS):
         text = "\n".join(text for _, text, _ in cells(path))
-        called = set(re.findall(r"""(?:check|hint)\(["'](\d\d\.\d+)["']""", text)) | set(
-            re.findall(r"^\*\*(\d\d\.\d+)\*\*", text, re.M)
+        called = set(re.findall(r"""(?:check|hint)\(["']((?:\d\d|f\d)\.\d+)["']""", text)) | set(
+            re.findall(r"^\*\*((?:\d\d|f\d)\.\d+)\*\*", text, re.M)
         )
         assert called == set(kit.exercises(chapter))
+
+
+def test_exercises_of_part_0_come_first_and_are_found_as_a_reader_writes_them(said):
+    assert kit.exercises()[0] == "f0.1" and kit.exercises("f1")[-1] == "f1.9"
+    for written in "f1.2", " F1.2 ", "f1.02":
+        assert said(check, written, 2350) == "✓ f1.2: right.\n"
+    with pytest.raises(ValueError, match="no exercise 'f1.99'; there are f1.1, f1.2"):
+        check("f1.99", 3)
+    for bad in "g1.1", "f12.1", "f1.0", "F1.1":
+        with pytest.raises(ValueError, match="such as '02.3' or 'f1.2'"):
+            exercise(bad, Number(3, **NUMBER))
 
 
 # --- numbers

@@ -488,6 +488,19 @@ def test_storing_keeps_outputs_and_a_note(book):
     assert note['budget'] == 'quick' and len(note['code']) == 12 and note['behavior'] == {}
 
 
+def test_a_chapter_of_part_0_is_found_first_and_noted_beside_the_others(book):
+    (book / 'nbs' / 'foundations').mkdir()
+    path = book / 'nbs' / 'foundations' / 'f1_line.ipynb'
+    (book / 'nbs' / '03_fine.ipynb').rename(path)
+    found = B.find_chapters(nbs=book / 'nbs')
+    assert [p.stem for p in found] == ['f1_line', '01_train', '02_broken']
+    done = run('run', 'foundations', '--store', cwd=book)
+    assert done.returncode == 0, done.stderr
+    assert 'd2lcnn lab f1 opens' in done.stdout and 'f1_line.ipynb' in done.stdout
+    assert json.loads((book / 'results/outputs.json').read_text()).keys() == {'f1_line'}
+    assert [p.name for p in (book / 'nbs').iterdir() if p.is_dir()] == ['foundations']
+
+
 @pytest.mark.parametrize('when', ['early', 'late'])
 def test_a_chapter_saved_while_it_ran_is_left_alone(book, monkeypatch, when):
     path = book / 'nbs' / '03_fine.ipynb'

@@ -338,6 +338,10 @@ def test_pictures_are_read_from_anything():
 # ---------------------------------------------------------------- controls
 
 EXPLORERS = [
+    ex.explore_broadcast,
+    ex.explore_autograd,
+    ex.explore_descent,
+    ex.explore_softmax,
     ex.explore_corr2d,
     ex.explore_padding_stride,
     ex.explore_channels,
@@ -512,7 +516,7 @@ def test_stored_outputs_need_no_kernel():
     nb = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_code_cell(f'from d2lcnn import explore\nexplore.{f.__name__}()')
-            for f in EXPLORERS[:2]
+            for f in (ex.explore_corr2d, ex.explore_autograd)
         ]
         + [nbformat.v4.new_code_cell('explore.corr2d_element()')]
     )
@@ -608,6 +612,9 @@ def test_where_nobody_can_move_a_control_nothing_is_to_be_installed(shown, monke
 # ---------------------------------------------------------------- names and numbers
 
 PUBLIC = """
+why_no_broadcast draw_broadcast explore_broadcast draw_autograd explore_autograd
+descent_path draw_descent explore_descent
+draw_softmax explore_softmax
 Layer KERNELS Explorer draw_corr2d explore_corr2d why_impossible draw_padding_stride
 explore_padding_stride draw_channels explore_channels why_no_pooling draw_pooling explore_pooling
 parse_layers receptive_fields draw_receptive_field explore_receptive_field load_image apply_filter

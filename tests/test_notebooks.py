@@ -2,14 +2,15 @@
 
 import json
 import os
-import re
 import time
 
 import pytest
 from conftest import ROOT
 
+from d2lcnn.places import find_chapters
+
 NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
-CHAPTERS = [p for p in NOTEBOOKS if re.match(r'\d\d_', p.name)]
+CHAPTERS = find_chapters(nbs=ROOT / 'nbs')
 REST = [p for p in NOTEBOOKS if p not in CHAPTERS]
 # a cell that took longer is not run again, unless all are asked for
 AGAIN = float('inf') if os.environ.get('D2LCNN_TWICE') == 'all' else 0.4

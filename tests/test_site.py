@@ -12,7 +12,7 @@ import sys
 import pytest
 import yaml
 from conftest import ROOT
-from test_notebooks import NOTEBOOKS
+from test_notebooks import CHAPTERS, NOTEBOOKS
 
 CONFIG = yaml.safe_load((ROOT / '_quarto.yml').read_text(encoding='utf-8'))
 
@@ -94,8 +94,8 @@ def test_every_entry_exists_and_every_chapter_is_listed_once():
     listed = hrefs(CONFIG['website']['sidebar'])
     for h in listed + hrefs(CONFIG['website']['navbar']):
         assert (ROOT / h).is_file(), h
-    chapters = [p.relative_to(ROOT).as_posix() for p in NOTEBOOKS if re.match(r'\d\d_', p.name)]
-    assert [h for h in listed if h in chapters] == sorted(chapters)
+    chapters = [p.relative_to(ROOT).as_posix() for p in CHAPTERS]
+    assert [h for h in listed if h in chapters] == chapters
     kit = {p.relative_to(ROOT).as_posix() for p in NOTEBOOKS if 'kit' in p.parts}
     assert kit == {h for h in listed if '/kit/' in h}
 
@@ -139,8 +139,10 @@ def test_entries_of_the_sidebar_say_what_their_section_does_not():
 def test_pages_are_called_by_their_titles():
     "In the list of chapters; and no two pages have one title."
     text = prose(read(ROOT / 'nbs' / 'index.ipynb'))
-    named = dict(re.findall(r'^\| \[\d\d (.+?)\]\((\d\d_\w+\.ipynb)\)', text, re.M))
-    assert named == {told(f'nbs/{path.name}'): path.name for path in CHAPTERS}
+    rows = re.findall(r'^\| \[(\d\d|f\d) (.+?)\]\((\S+\.ipynb)\)', text, re.M)
+    paths = [path.relative_to(ROOT / 'nbs').as_posix() for path in CHAPTERS]
+    titles = [told(f'nbs/{path}') for path in paths]
+    assert rows == [(p.name[:2], *row) for p, row in zip(CHAPTERS, zip(titles, paths))]
     titles = [told(h) for h in hrefs(CONFIG['website']['sidebar'])]
     assert not {title for title in titles if titles.count(title) > 1}
 
@@ -161,7 +163,8 @@ def test_the_reference_is_grouped_as_the_working_parts():
             text = '' if isinstance(entry, dict) else (ROOT / entry).read_text(encoding='utf-8')
             if made_from := re.search(r'Explained in \[.*?\]\(\.\./(.*?)\)', text):
                 home = place[made_from[1]]
-                group = home[1] if home[0] == 'Working parts' else 'Chapters'
+                part = home[0] if home[0] == 'Foundations' else 'Chapters'
+                group = home[1] if home[0] == 'Working parts' else part
                 assert path[1:] == (group,) or ('Reference', group) not in found, entry
 
 
@@ -349,9 +352,10 @@ def test_elements_have_the_scripts_of_the_package():
     assert got == f'<p>a</p>{own}<script>{script}</script>{own}<b>b</b>'
     unknown = stored.replace('d2l-scoreboard', 'd2l-nothing')
     assert FILTER.present(unknown) == unknown
-    outputs = [o for c in page_of(CHAPTERS[12])['cells'] for o in c.get('outputs', [])]
+    path = next(p for p in CHAPTERS if p.stem == '13_compare')
+    outputs = [o for c in page_of(path)['cells'] for o in c.get('outputs', [])]
     shown = [''.join(o.get('data', {}).get('text/markdown', [])) for o in outputs]
-    assert CHAPTERS[12].stem == '13_compare' and any(script in text for text in shown)
+    assert any(script in text for text in shown)
 
 
 def test_a_key_given_twice_is_refused():
@@ -425,7 +429,6 @@ def test_references_resolve(path):
 
 
 PAPERS = FILTER.papers()
-CHAPTERS = [p for p in NOTEBOOKS if re.match(r'\d\d_', p.name)]
 
 
 def prose(nb):
@@ -517,7 +520,7 @@ def test_glossary_is_whole_and_its_words_are_explained_once():
 @pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
 def test_words_and_names_lead_somewhere(path):
     after = prose(page_of(path))
-    links = re.findall(r'\]\(((?:\.\./reference/|glossary)[^)]*)\)', after)
+    links = re.findall(r'\]\(((?:(?:\.\./)+reference/|(?:\.\./)?glossary)[^)]*)\)', after)
     assert len(links) >= 8
     for link in links:
         file, anchor = link.split('#')

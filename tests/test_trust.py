@@ -13,6 +13,7 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from test_cli import run, run_process
 
+from d2lcnn.places import find_chapters
 from d2lcnn.trust import sign
 
 NOTEBOOKS = sorted(p for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
@@ -134,7 +135,7 @@ def test_every_folded_cell_says_so(path):
             assert c['metadata'].get('jupyter') == {'source_hidden': True}, text[:200]
 
 
-@pytest.mark.parametrize('path', sorted((ROOT / 'nbs').glob('[0-9]*.ipynb')), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', find_chapters(nbs=ROOT / 'nbs'), ids=lambda p: p.stem)
 def test_a_chapter_begins_with_its_title_and_introduction(path):
     first = cells_of(path)[:3]
     assert [c['cell_type'] for c in first] == ['markdown', 'markdown', 'code']

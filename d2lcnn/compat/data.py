@@ -12,6 +12,7 @@ import sys
 import torch
 
 from .. import data as _data
+from ..linear import load_array
 
 # %% ../../nbs/kit/compat/data.ipynb #a48aa8a3
 class _Shuffled(_data.Batches):
@@ -125,7 +126,4 @@ def get_dataloader_workers():
     return 0 if sys.platform == 'win32' else min(4, os.cpu_count() or 1)
 
 
-def load_array(data_arrays, batch_size, is_train=True):
-    "A DataLoader over tensors of equal length, shuffled for training"
-    dataset = torch.utils.data.TensorDataset(*data_arrays)
-    return torch.utils.data.DataLoader(dataset, batch_size, shuffle=is_train)
+_all_ = ['load_array']

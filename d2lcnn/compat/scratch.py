@@ -8,7 +8,9 @@ __all__ = ['Accumulator', 'Timer', 'Benchmark', 'synthetic_data', 'linreg', 'squ
 # %% ../../nbs/kit/compat/scratch.ipynb #e92712bb
 import time
 
-import torch
+from ..linear import linreg, sgd, squared_loss, synthetic_data
+
+_all_ = ['synthetic_data', 'linreg', 'squared_loss', 'sgd']
 
 # %% ../../nbs/kit/compat/scratch.ipynb #43715c3c
 class Accumulator:
@@ -63,27 +65,3 @@ class Benchmark:
 
     def __exit__(self, *args):
         print(f'{self.description}: {self.timer.stop():.4f} sec')
-
-# %% ../../nbs/kit/compat/scratch.ipynb #569382cd
-def synthetic_data(w, b, num_examples):
-    "Noisy points of a line: X (n, len(w)) normal, y (n, 1) = Xw + b and noise of 0.01"
-    X = torch.randn(num_examples, len(w))
-    return X, (X @ w + b + 0.01 * torch.randn(num_examples)).reshape(-1, 1)
-
-
-def linreg(X, w, b):
-    "Xw + b"
-    return X @ w + b
-
-
-def squared_loss(y_hat, y):
-    "Half of the squared difference, for each example"
-    return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2
-
-
-def sgd(params, lr, batch_size):
-    "One step against the gradient of a sum over `batch_size` examples; clears the gradients"
-    with torch.no_grad():
-        for p in params:
-            p -= lr * p.grad / batch_size
-            p.grad.zero_()

@@ -4,15 +4,20 @@
 
 # %% auto #0
 __all__ = ['Explorer', 'KERNELS', 'Layer', 'apply_filter', 'load_image', 'parse_layers', 'receptive_fields', 'why_impossible',
-           'why_no_pooling', 'draw_corr2d', 'draw_padding_stride', 'draw_channels', 'draw_pooling',
-           'draw_receptive_field', 'draw_filter', 'explore_corr2d', 'explore_padding_stride', 'explore_channels',
-           'explore_pooling', 'explore_receptive_field', 'explore_filter', 'corr2d_element', 'padding_stride_element',
-           'channels_element', 'pooling_element', 'receptive_field_element', 'filter_element']
+           'why_no_broadcast', 'why_no_pooling', 'draw_autograd', 'draw_broadcast', 'descent_path', 'draw_descent',
+           'explore_descent', 'draw_softmax', 'explore_softmax', 'explore_autograd', 'explore_broadcast', 'draw_corr2d',
+           'draw_padding_stride', 'draw_channels', 'draw_pooling', 'draw_receptive_field', 'draw_filter',
+           'explore_corr2d', 'explore_padding_stride', 'explore_channels', 'explore_pooling', 'explore_receptive_field',
+           'explore_filter', 'corr2d_element', 'padding_stride_element', 'channels_element', 'pooling_element',
+           'receptive_field_element', 'filter_element']
 
 # %% ../../nbs/kit/explore/index.ipynb #2590fdb9
+from .autograd import draw_autograd, explore_autograd
 from .base import Explorer
+from .broadcast import draw_broadcast, explore_broadcast, why_no_broadcast
 from .channels import channels_element, draw_channels, explore_channels
 from .corr2d import corr2d_element, draw_corr2d, explore_corr2d
+from .descent import descent_path, draw_descent, explore_descent
 from .filter import KERNELS, apply_filter
 from .filter import draw_filter, explore_filter, filter_element
 from .images import load_image
@@ -22,6 +27,7 @@ from .pooling import draw_pooling, explore_pooling, pooling_element, why_no_pool
 from .receptive_field import Layer, parse_layers, receptive_fields
 from .receptive_field import draw_receptive_field, explore_receptive_field
 from .receptive_field import receptive_field_element
+from .softmax import draw_softmax, explore_softmax
 
 # %% ../../nbs/kit/explore/index.ipynb #3996f1ea
 _all_ = [
@@ -33,7 +39,17 @@ _all_ = [
     'parse_layers',
     'receptive_fields',
     'why_impossible',
+    'why_no_broadcast',
     'why_no_pooling',
+    'draw_autograd',
+    'draw_broadcast',
+    'descent_path',
+    'draw_descent',
+    'explore_descent',
+    'draw_softmax',
+    'explore_softmax',
+    'explore_autograd',
+    'explore_broadcast',
     'draw_corr2d',
     'draw_padding_stride',
     'draw_channels',
