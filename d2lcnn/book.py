@@ -10,13 +10,14 @@ __all__ = ['run_chapter', 'stop_kernels', 'jobs_for', 'wants_to_be_alone', 'run_
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from .board import Board, reported, weights
-from .files import atomic
+from .files import atomic, scratch, sweep
 from .fresh import note_outputs, notebook_fingerprint, stale_outputs
 from .places import cores, find_chapters, home_of, nbs_dir, process_env, results_dir
 
@@ -42,7 +43,7 @@ def run_chapter(
     env = process_env()
     if threads:
         env |= dict(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with scratch() as folder:
         env['D2LCNN_REPORT'] = f'{folder}/report'
         error = _execute(nb, path, timeout, board, len(code), env, folder)
         trained = reported(env['D2LCNN_REPORT'])
@@ -198,32 +199,36 @@ def run_and_store(
 ) -> dict:  # as `run_chapter`
     """Run a chapter and keep its outputs in it, with a note about the code that made them.
 
-    A chapter that fails, or that was saved while it ran, stays as it is."""
+    A chapter that fails, that was saved while it ran, or that cannot be written stays as it is."""
+    path = Path(path)
+    before, start = path.read_bytes(), time.time()
+    sweep(path.parent, f'.{path.name}.', '.tmp')
+    try:
+        with scratch() as folder:
+            result = run_chapter(path, folder, **how)
+            ran = folder / path.name
+            if result['ok']:
+                _clean(ran, path.resolve().parent)
+                result |= _take(ran, path, before)
+            if result['ok']:
+                _note(path, budget, result['seconds'])
+    except (OSError, subprocess.SubprocessError) as e:  # a full disk, say
+        result = dict(chapter=path.stem, cells=0, seconds=time.time() - start, trained=[], ok=False)
+        result['error'] = f'its outputs are not stored: {e}'
+    return result
+
+
+def _note(path, budget, seconds):
+    "Write down which code made the outputs."
     from d2lcnn.data import check_files, try_gpu
 
-    path = Path(path)
-    before = path.read_bytes()
-    folder = Path(tempfile.mkdtemp(prefix='d2lcnn-'))
-    try:
-        result = run_chapter(path, folder, **how)
-        ran = folder / path.name
-        if result['ok']:
-            _clean(ran, path.resolve().parent)
-            result |= _take(ran, path, before)
-        if result['ok']:
-            data = 'Fashion-MNIST' if check_files('fashion_mnist') else 'digits'
-            facts = dict(budget=budget, device=str(try_gpu()), data=data)
-            results = home_of(path).parent / 'results'
-            note_outputs(path, results, seconds=round(result['seconds']), **facts)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return result
+    data = 'Fashion-MNIST' if check_files('fashion_mnist') else 'digits'
+    facts = dict(budget=budget, device=str(try_gpu()), data=data)
+    note_outputs(path, home_of(path).parent / 'results', seconds=round(seconds), **facts)
 
 
 def _clean(path, nbs):
     "Take execution counts and the like out of a notebook, by the rules of the book it belongs to."
-    import subprocess
-
     if shutil.which('nbdev_clean'):
         subprocess.run(['nbdev_clean', '--fname', str(path)], check=True, cwd=nbs)
 
@@ -235,11 +240,8 @@ def _take(ran, path, before):
         shutil.copyfile(ran, kept)
         why = f'{path} was changed while it ran, so its new outputs are not stored'
         return dict(ok=False, error=f'{why}; they are in {kept}. Run it again')
-    try:
-        with atomic(path) as tmp:
-            shutil.copyfile(ran, tmp)
-    except OSError as e:
-        return dict(ok=False, error=f'{path} stays as it was, its outputs cannot be written: {e}')
+    with atomic(path) as tmp:
+        shutil.copyfile(ran, tmp)
     return {}
 
 # %% ../nbs/kit/book.ipynb #c36a175e

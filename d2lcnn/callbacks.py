@@ -61,7 +61,7 @@ class Callback:
     def identity(self, run):
         "What of it decides the numbers of a run, for the checkpoint."
         name = type(self).__name__.lower()
-        return {name: checkpoint.identity(self.options(), name)}
+        return {name: checkpoint.identity([type(self), self.options()], name)}
 
 # %% ../nbs/kit/callbacks.ipynb #65e82bea
 def one_cycle(
@@ -159,25 +159,25 @@ class EarlyStopping(Callback):
 
 # %% ../nbs/kit/callbacks.ipynb #e040a573
 class Checkpoint(Callback):
-    "Writes the run to a file after each epoch, and goes on from it when it is there."
+    "Writes the run to a file after each epoch, goes on from it; `NotSaved` when it cannot."
 
     order = 80
 
-    def __init__(self, path):
-        self._path = writable(path, 'checkpoint')
+    def __init__(self, path, anew=False):  # anew: begin again where a file does not fit
+        self._path, self._anew = writable(path, 'checkpoint'), anew
 
     def start(self, run):
-        try:
-            self._run = checkpoint.run_identity(run)
-            checkpoint.plain(run.state())
-        except TypeError as e:
-            raise ValueError(f'this run cannot have a checkpoint: {e}') from None
-        if self._path.exists():
-            run.restore(checkpoint.read_checkpoint(self._path, self._run, run.engine.device))
+        self._run = checkpoint.checked(run)
+        checkpoint.go_on(self._path, self._run, run, self._anew)
+        self._stopped = run.history.stopped
 
     def after_epoch(self, run):
-        if run.engine.rank == 0:
-            checkpoint.write_checkpoint(self._path, self._run, run.state())
+        self._stopped = run.history.stopped
+        checkpoint.write_checkpoint(self._path, self._run, run)
+
+    def end(self, run):
+        if run.ended_well and run.history.stopped != self._stopped:
+            self.after_epoch(run)  # a later callback has ended it: ended it stays
 
     def state_dict(self):
         return {}
@@ -224,5 +224,7 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.close(run.history)
 
-    def state_dict(self):
-        return {}
+    def identity(self, run=None):
+        return {}  # seen or unseen, the numbers are the same
+
+    state_dict = identity

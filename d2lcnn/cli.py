@@ -34,6 +34,7 @@ from d2lcnn.book import (
     run_chapters,
 )
 from .doctor import examine
+from .files import write_text
 from .trust import sign
 
 # %% ../nbs/kit/cli.ipynb #1135d0b2
@@ -216,7 +217,7 @@ def cmd_train(args):
         of = dict(net=args.net, recipe=args.recipe, seed=args.seed)
         print(f'weights in {train.save(net, weights, **of)}')
     if first and log:
-        log.write_text(json.dumps(history.to_dict()), encoding='utf-8')
+        write_text(log, json.dumps(history.to_dict()))
     return 130 if history.stopped and history.stopped.startswith('interrupted') else 0
 
 # %% ../nbs/kit/cli.ipynb #8384a6ec
@@ -286,7 +287,7 @@ def cmd_bench(args):
     result = bench.bench(names, args.rounds, args.quick, device, args.compile, tell)
     print(bench.table(result))
     if out:
-        out.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')
+        write_text(out, json.dumps(result, indent=1) + '\n')
     return 0
 
 # %% ../nbs/kit/cli.ipynb #329621cd

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['EXPERIMENTS', 'CURVES', 'TUNING_SEED', 'OWN', 'Variant', 'Settings', 'Experiment', 'OutOfTime', 'Deadline',
-           'train_variant', 'facts', 'fixed_images', 'Double', 'behavior', 'same_behavior', 'runs_of',
-           'variant_behavior', 'tuned', 'next_rate', 'best_rate', 'missing', 'record_one', 'keep', 'record_experiment',
-           'counted', 'circumstances', 'run_variant', 'experiment']
+           'train_variant', 'facts', 'fixed_images', 'Double', 'behavior', 'same_behavior', 'runs_of', 'on_file',
+           'variant_behavior', 'tuned', 'next_rate', 'best_rate', 'missing', 'part_of', 'record_one', 'keep',
+           'record_experiment', 'counted', 'circumstances', 'run_variant', 'experiment']
 
 # %% ../nbs/kit/experiment.ipynb #26686ea3
 import json
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from .callbacks import Callback, Checkpoint, Schedule
 from .data import Batches, load_data
 from .evidence import as_text, difference, plot_curves, plot_runs, summed_up
-from .files import atomic
+from .files import read_json, write_text
 from .guard import one_of
 from .places import results_dir
 from .summary import macs
@@ -251,13 +251,20 @@ TUNING_SEED = 1000
 
 
 def runs_of(experiment):
-    "All runs on file that the present code would make again."
-    if not experiment.file.exists():
-        return []
-    kept = json.loads(experiment.file.read_text(encoding='utf-8'))['runs']
-    kept = [run for run in kept if run['variant'] in experiment.variants]
+    "All runs on file that the present code would make again; ValueError names a damaged file."
+    kept = [run for run in on_file(experiment) if run['variant'] in experiment.variants]
     now = {v: variant_behavior(experiment, v) for v in {run['variant'] for run in kept}}
     return [run for run in kept if same_behavior(run['behavior'], now[run['variant']])]
+
+
+def on_file(experiment):
+    "All runs in an experiment's file."
+    if not experiment.file.exists():
+        return []
+    kept = read_json(experiment.file, 'get it back from version control, or delete it')
+    if not isinstance(kept, dict) or not isinstance(kept.get('runs'), list):
+        raise ValueError(f'{experiment.file} holds no runs; delete it')
+    return kept['runs']
 
 
 def variant_behavior(experiment, variant):
@@ -316,14 +323,19 @@ def missing(
     return None
 
 
+def part_of(experiment, variant, lr, seed):
+    "Where the checkpoint of a run lies while it is made."
+    name = re.sub(r'\W+', '-', f'{experiment.name} {variant} {lr} {seed}')
+    return experiment.file.with_name(f'.{name}.pt')
+
+
 def record_one(experiment, variant, lr, seed, deadline=None, device=None) -> dict:
     "Make one run and put it on file; goes on where a killed one stopped. Raises OutOfTime."
     settings, tuning = experiment.of(variant), seed == TUNING_SEED
     if tuning:
         settings = replace(settings, epochs=experiment.tuning_epochs)
-    name = re.sub(r'\W+', '-', f'{experiment.name} {variant} {lr} {seed}')
-    part = experiment.file.with_name(f'.{name}.pt')
-    make, own = experiment.variants[variant].make, [Checkpoint(part), Deadline(deadline)]
+    part = part_of(experiment, variant, lr, seed)
+    make, own = experiment.variants[variant].make, [Checkpoint(part, anew=True), Deadline(deadline)]
     how = dict(callbacks=own, device=device, verbose=False)
     try:
         net, history = train_variant(make, settings, lr, seed, fallback=False, **how)
@@ -345,13 +357,11 @@ def record_one(experiment, variant, lr, seed, deadline=None, device=None) -> dic
 def keep(experiment, run):
     "Add a run to the file, in place of an older one of the same variant, rate and seed."
     file, key = experiment.file, ('variant', 'lr', 'seed')
-    kept = json.loads(file.read_text(encoding='utf-8')) if file.exists() else dict(runs=[])
-    runs = [r for r in kept['runs'] if any(r[k] != run[k] for k in key)] + [run]
+    runs = [r for r in on_file(experiment) if any(r[k] != run[k] for k in key)] + [run]
     about = dict(name=experiment.name, question=experiment.question, runs=runs)
-    with atomic(file) as tmp:
-        text = json.dumps(about, ensure_ascii=False, indent=1)
-        text = re.sub(r'\[\s+([^][{}]*?)\s+\]', lambda m: f'[{" ".join(m[1].split())}]', text)
-        tmp.write_text(text + '\n', encoding='utf-8')
+    text = json.dumps(about, ensure_ascii=False, indent=1)
+    text = re.sub(r'\[\s+([^][{}]*?)\s+\]', lambda m: f'[{" ".join(m[1].split())}]', text)
+    write_text(file, text + '\n')
 
 # %% ../nbs/kit/experiment.ipynb #dc9293aa
 def record_experiment(
@@ -361,6 +371,8 @@ def record_experiment(
     tell=print,
 ) -> bool:  # is everything there?
     "Make all runs that are missing, one line of progress per run."
+    for run in on_file(experiment):  # one that was killed as it ended has left its checkpoint
+        part_of(experiment, *(run[k] for k in ('variant', 'lr', 'seed'))).unlink(missing_ok=True)
     while (todo := missing(experiment)) is not None:
         if deadline and time.time() > deadline:
             return False

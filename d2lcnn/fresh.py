@@ -13,7 +13,7 @@ import re
 import time
 from pathlib import Path
 
-from .files import atomic
+from .files import read_json, write_text
 from .places import find_chapters, results_dir
 
 # %% ../nbs/kit/fresh.ipynb #2b793c46
@@ -132,7 +132,7 @@ FACTS = ('date', 'torch', 'budget', 'device', 'data', 'seconds')
 
 def _notes(folder):
     file = results_dir(folder) / 'outputs.json'
-    return json.loads(file.read_text(encoding='utf-8')) if file.exists() else {}
+    return read_json(file, 'get it back from version control') if file.exists() else {}
 
 
 def note_outputs(
@@ -150,8 +150,7 @@ def note_outputs(
     old = {k: v for k, v in known.get(chapter, {}).items() if k in FACTS} if keep else {}
     now = dict(date=time.strftime('%Y-%m-%d'), torch=str(torch.__version__))
     known[chapter] = notebook_fingerprint(path) | now | old | facts
-    with atomic(results_dir(folder) / 'outputs.json') as tmp:
-        tmp.write_text(_lines(dict(sorted(known.items()))), encoding='utf-8')
+    write_text(results_dir(folder) / 'outputs.json', _lines(dict(sorted(known.items()))))
 
 
 def _lines(notes):

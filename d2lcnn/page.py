@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .files import write_text
 from .guard import whole
 
 # %% ../nbs/kit/page.ipynb #762e3a17
@@ -168,7 +169,7 @@ def write_page_nets(
         nets[name] = page_net(net, data)
     path = Path(path or Path(__file__).parent / 'assets' / 'lenet.json').expanduser()
     text = json.dumps({'nets': nets}, separators=(',', ':'), ensure_ascii=False)
-    path.write_text(text, encoding='utf-8')
+    write_text(path, text)
     return path
 
 # %% ../nbs/kit/page.ipynb #8b5624f2

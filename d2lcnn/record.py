@@ -19,7 +19,7 @@ from . import zoo
 from .behavior import run_behavior
 from .callbacks import Checkpoint
 from .data import load_data
-from .files import atomic, save
+from .files import save, write_text
 from .places import results_dir
 from d2lcnn.runs import (
     beside,
@@ -52,20 +52,27 @@ def record(
     verbose=True,
     **changes,  # values of the recipe to replace; a changed or limited run is labelled as reduced
 ):  # the path of the run's file
-    "Train a network by its recipe and write the run to a file, unless a fresh one is there."
+    """Train a network by its recipe and write the run to a file, unless a fresh one is there.
+
+    A killed run goes on from its last epoch. OSError when a file cannot be written: what was there
+    before then stays. ValueError names a run's file that is damaged."""
     start, folder = time.perf_counter(), results_dir(folder)
     reduced = bool(changes or limit)
     path = run_file(folder, name, recipe, seed, reduced)
     r = zoo.recipe_of(name, recipe, **changes)
-    if path.exists() and not is_stale(read_run(path), r):
+    kept = folder / 'weights' / f'{name}.safetensors'
+    there = path.exists() and not is_stale(read_run(path), r)
+    half_way = path.with_name(f'.{path.stem}.pt')
+    if there and (kept.exists() or not weights):
+        half_way.unlink(missing_ok=True)  # of a run that was killed as it ended
         return path
     load = functools.partial(load_data, fallback=reduced)  # a whole run on other images: never
     data = zoo.data_of(r, seed, limit, device, load)
-    callbacks, half_way = [], path.with_name(f'.{path.stem}.pt')
+    callbacks = []
     if data.device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(data.device)
     else:  # on a GPU a run is short, and its weights are long to write
-        callbacks.append(Checkpoint(half_way))
+        callbacks.append(Checkpoint(half_way, anew=True))
     how = dict(engine=engine, callbacks=callbacks, verbose=verbose)
     net, history = zoo.train(name, r, seed, data, **how)
     if history.epochs < r.epochs:
@@ -74,10 +81,8 @@ def record(
     run = _run(of, r, net, history, data)
     run['total_seconds'] = round(time.perf_counter() - start, 3)
     if weights:  # first: once the run's file is there, nobody comes back for them
-        file = folder / 'weights' / f'{name}.safetensors'
-        save(net, file, net=name, recipe=recipe, seed=seed)
-    with atomic(path) as tmp:
-        tmp.write_text(json.dumps(run, separators=(',', ':')) + '\n', encoding='utf-8')
+        save(net, kept, net=name, recipe=recipe, seed=seed)
+    write_text(path, json.dumps(run, separators=(',', ':')) + '\n')
     half_way.unlink(missing_ok=True)
     return path
 

@@ -168,6 +168,8 @@ class Run:
 
     def __exit__(self, kind, error, traceback):
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if isinstance(error, Exception) and not hasattr(error, 'history'):
+            error.history = self.history  # whatever went wrong: what was measured is not lost
         try:
             self.ended_well = kind is None
             self.tell('end')

@@ -23,7 +23,7 @@ REPO = re.search(r'repo-url: (\S+)', CONFIG)[1]
 SKIP = {'__main__', '_modidx', '__init__', 'torch'}
 # what stands behind the modules that readers import; its names are explained where they are passed on
 INSIDE = {'answers', 'batch', 'behavior', 'calls', 'clues', 'diagnose', 'doctor', 'download', 'evidence'}
-INSIDE |= {'fresh', 'history', 'init', 'moves', 'peaks', 'places', 'probes', 'progress', 'queue'}
+INSIDE |= {'fresh', 'history', 'init', 'mirror', 'moves', 'peaks', 'places', 'probes', 'progress', 'queue'}
 INSIDE |= {'reach', 'receptive', 'run', 'runs', 'show', 'trace', 'usual', 'wording'}
 
 

@@ -375,7 +375,7 @@ def test_an_unreadable_file_is_named(data, tmp_path, content):
         torch.save(content, path)
     with pytest.raises(ValueError, match='c.pt is not a whole checkpoint') as e:
         fit(net(), data, 2, .1, callbacks=[Checkpoint(path)])
-    assert 'weights_only' not in str(e.value) and 'another file' in str(e.value)
+    assert 'weights_only' not in str(e.value) and 'give Checkpoint another path' in str(e.value)
 
 
 def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path, monkeypatch):
