@@ -13,7 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import guard
+from .checks import affordable
 from .guard import at_least, guarded
+from .inputs import images_for
 
 # %% ../nbs/06_alexnet.ipynb #14af7ef1
 def hog(
@@ -105,9 +107,9 @@ def _size(size, name, given):
     return size
 
 
-alexnet = guarded(
-    alexnet, in_channels=at_least(1), num_classes=at_least(1), padding=at_least(0), size=_size
-)
+_ends = dict(in_channels=at_least(1), num_classes=at_least(1))
+alexnet = guarded(alexnet, affordable, **_ends, padding=at_least(0), size=_size)
+alexnet = guard.watching(alexnet, images_for)
 
 # %% ../nbs/06_alexnet.ipynb #d0aae292
 def random_flip(

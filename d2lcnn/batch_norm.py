@@ -12,7 +12,10 @@ import torch
 from torch import nn
 
 from . import guard
+from .batch import batches_for
+from .checks import affordable, network
 from .guard import at_least, guarded
+from .inputs import images_for
 from .lenet import _size_from
 
 # %% ../nbs/10_batch_norm.ipynb #a0026d8e
@@ -77,7 +80,7 @@ def _momentum(value, name, given):
 
 def _training(value, name, given):
     "A check: a variance needs two values."
-    X = given['X']
+    X, value = given['X'], guard.flag(value, name)
     if value and X.numel() // max(1, X.shape[1]) < 2:
         raise ValueError(
             f'Expected more than 1 value per channel when training, got input size {X.shape}; '
@@ -157,7 +160,12 @@ def _extra_repr(self):
 
 BatchNorm.extra_repr = _extra_repr
 BatchNorm.__init__ = guarded(
-    BatchNorm.__init__, num_features=at_least(1), num_dims=_dims, eps=_eps, momentum=_momentum
+    BatchNorm.__init__,
+    affordable,
+    num_features=at_least(1),
+    num_dims=_dims,
+    eps=_eps,
+    momentum=_momentum,
 )
 BatchNorm.forward = guarded(BatchNorm.forward, X=_input)
 
@@ -200,9 +208,9 @@ def _norm(value, name, given):
     return value
 
 
-lenet_bn = guarded(
-    lenet_bn, in_channels=at_least(1), num_classes=at_least(1), size=_size_from(16), norm=_norm
-)
+_ends = dict(in_channels=at_least(1), num_classes=at_least(1))
+lenet_bn = guarded(lenet_bn, affordable, **_ends, size=_size_from(16), norm=_norm)
+lenet_bn = guard.watching(lenet_bn, images_for)
 
 # %% ../nbs/10_batch_norm.ipynb #a5633446
 @torch.no_grad()
@@ -221,7 +229,7 @@ def with_fresh_averages(
     return twin.eval()
 
 # %% ../nbs/10_batch_norm.ipynb #a5633447
-with_fresh_averages = guarded(with_fresh_averages, n=at_least(1))
+with_fresh_averages = guarded(with_fresh_averages, net=network, batches=batches_for, n=at_least(1))
 
 # %% ../nbs/10_batch_norm.ipynb #326a8396
 @torch.no_grad()

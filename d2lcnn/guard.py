@@ -90,6 +90,8 @@ def number(
 def wholes(value, name, low=None, way='') -> tuple:
     "`value`, one whole number or several, as a tuple of `int`s."
     if isinstance(getattr(value, 'ndim', None), int) and value.ndim == 1:  # of NumPy, or a tensor
+        if getattr(value, 'is_meta', False) or getattr(value, 'is_sparse', False):
+            raise TypeError(f'{name}={_shown(value)} holds no numbers to read; give a tuple')
         value = value.tolist()
     if not isinstance(value, (tuple, list)):
         return (whole(value, name, low, way=way),)
@@ -134,6 +136,7 @@ def guarded(
     "`f`, which looks at its arguments before it runs: first at each by itself, in order."
     if '_bare' in vars(f) and f.__wrapped__ is f._bare:
         f = f._bare  # a cell that is run twice guards once
+    together = [functools.partial(c, f) if hasattr(c, 'of_function') else c for c in together]
     signature = inspect.signature(f)
     kinds = {p.kind for p in signature.parameters.values()}
     simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -171,22 +174,38 @@ def _bound(signature, f, args, kwargs):
 
 def watching(
     make,  # makes a network; what `guarded` gives
-    look,  # called as look(net, X) before the network runs; raises when X cannot pass
+    *looks,  # called as look(net, X) before the network runs; raise when X cannot pass
 ):
     "`make`, whose networks look at what comes in before their first layer."
 
     @functools.wraps(make)
     def made(*args, **kwargs):
         net = make(*args, **kwargs)
-        net.register_forward_pre_hook(functools.partial(_before, look))
+        net.register_forward_pre_hook(_Before(looks))
         return net
 
     made.__wrapped__ = make._bare  # so a cell that is run twice wraps once
     return made
 
 
-def _before(look, net, inputs):
-    look(net, *inputs)
+class _Before:
+    "Looks at an input; what has passed once, in shape, type and place, passes again."
+
+    def __init__(self, looks):
+        self.looks, self.passed = looks, set()
+
+    def __call__(self, net, inputs):
+        if torch.compiler.is_compiling():
+            return
+        X = inputs[0] if len(inputs) == 1 else None
+        key = None
+        if isinstance(X, torch.Tensor) and not X.is_inference():
+            weights = next(net.parameters(), X)
+            key = X.shape, X.dtype, X.device, X.layout, weights.dtype, weights.device, net.training
+        if key is None or key not in self.passed:
+            for look in self.looks:
+                look(net, *inputs)
+            self.passed.add(key)
 
 # %% ../nbs/kit/guard.ipynb #76f5aa5e
 def at_least(low, high=None, way=''):
@@ -220,6 +239,9 @@ def tensor(
     if not isinstance(value, torch.Tensor):
         kind = type(value).__name__
         raise TypeError(f'{name} is a {kind}, not a tensor; pass torch.as_tensor({name})')
+    if value.layout != torch.strided:
+        kind = str(value.layout).removeprefix('torch.')
+        raise TypeError(f'{name} is a tensor of the layout {kind}; use {name}.to_dense()')
     axes = [len(form.split(',')) for form in forms]
     n = value.ndim
     if n in axes:

@@ -9,6 +9,9 @@ __all__ = ['nbs_dir', 'find_chapters', 'results_dir', 'process_env', 'cores']
 import os
 from pathlib import Path
 
+from .checks import file_path, maybe
+from .guard import guarded
+
 # %% ../nbs/kit/places.ipynb #d7aff422
 def nbs_dir(
     start=None,  # where to look first; None: the current folder
@@ -65,6 +68,18 @@ def results_dir(
         pass
     there = [p for p in places if (p / 'runs').is_dir()]
     return there[0] if there else places[0 if len(places) == 3 else -1]
+
+# %% ../nbs/kit/places.ipynb #6c257494
+def _chapters(value, name, given):
+    "A check: names of chapters."
+    if isinstance(value, (str, bytes)) or not isinstance(value, (list, tuple)):
+        raise TypeError(f'{name}={value!r:.60} must be a list of chapters, such as ["05"]')
+    return value
+
+
+nbs_dir = guarded(nbs_dir, start=maybe(file_path))
+find_chapters = guarded(find_chapters, wanted=_chapters, nbs=maybe(file_path))
+results_dir = guarded(results_dir, folder=maybe(file_path))
 
 # %% ../nbs/kit/places.ipynb #8e109a05
 def process_env() -> dict:
