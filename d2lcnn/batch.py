@@ -205,7 +205,7 @@ def check_outputs(
     name = loss_name(loss)
     if name in CLASS_LOSSES:
         _check_classes(Y_hat, y, getattr(loss, 'ignore_index', -100))
-        _check_logits(Y_hat.detach(), name)
+        _check_logits(Y_hat, name)
     elif name in NUMBER_LOSSES:
         _check_numbers(Y_hat.detach(), y, name)
 
@@ -215,7 +215,7 @@ def _check_logits(Y_hat, name):
     if Y_hat.ndim != 2 or Y_hat.shape[1] < 2 or not Y_hat.is_floating_point():
         return
     sums, entropy = Y_hat.float().sum(1), 'cross_entropy' in name or 'CrossEntropy' in name
-    if entropy and Y_hat.min() >= 0 and (sums - 1).abs().max() < 1e-3:
+    if entropy and Y_hat.requires_grad and Y_hat.min() >= 0 and (sums - 1).abs().max() < 1e-3:
         warnings.warn(
             f'the outputs are probabilities, and {name} makes such of them once more, which slows '
             'learning down; leave out the Softmax at the end of the net',

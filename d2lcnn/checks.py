@@ -81,8 +81,8 @@ def file_path(value, name, given):
     text = os.fspath(value)
     if not isinstance(text, str) or not text or '\0' in text:
         raise ValueError(f'{name}={_shown(value)} is no path; give the name of a file or folder')
-    if max(len(os.fsencode(part)) for part in Path(text).parts or ('',)) > 255:
-        raise ValueError(f'{name}={_shown(value)} is too long for a file name: 255 bytes at most')
+    if max(len(os.fsencode(part)) for part in Path(text).parts or ('',)) > 220:
+        raise ValueError(f'{name}={_shown(value)} is too long for a file name: 220 bytes at most')
     return value
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from torch import nn
 
+from .checks import file_path, network
+from .guard import guarded
+
 # %% ../nbs/kit/files.ipynb #1ce9d0ac
 @contextmanager
 def atomic(
@@ -98,3 +101,9 @@ def _shapes(path):
             return {k: tuple(f.get_slice(k).get_shape()) for k in f.keys()}
     except Exception as e:
         raise ValueError(f'{path} is not a whole safetensors file ({e})') from None
+
+# %% ../nbs/kit/files.ipynb #fde16ba0
+atomic = guarded(atomic, path=file_path)
+writable = guarded(writable, path=file_path)
+save = guarded(save, net=network, path=file_path)
+load = guarded(load, net=network, path=file_path)

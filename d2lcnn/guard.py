@@ -130,6 +130,7 @@ def flag(value, name) -> bool:
 # %% ../nbs/kit/guard.ipynb #ebfe31fe
 def guarded(
     f,  # a function, or a method
+    /,
     *together,  # check(arguments), for what depends on several; it may put other values there
     **checks,  # argument = check(value, name, arguments) -> value to use; see `at_least`
 ):

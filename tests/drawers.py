@@ -85,7 +85,7 @@ def _spoiled(r, X):
 DTYPES = (torch.float32, torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8,
           torch.int8, torch.int16, torch.int32, torch.int64, torch.bool, torch.complex64)
 
-_NUMBERS = (0, 1, 2, 3, 5, 7, -1, -2, -7, 10, 28, 255, 10**6, 10**9, 2**31, 2**63, 10**30, -(10**9),
+_NUMBERS = (0, 1, 2, 3, 5, 7, -1, -2, -7, 10, 28, 255, 10**9, 2**31, 2**63, 10**30, -(10**9),
             0.0, 1.0, 0.5, -0.5, 2.5, 1e-9, 1e308, math.nan, math.inf, -math.inf, 1j, True, False,
             fractions.Fraction(1, 3), decimal.Decimal('0.5'), np.int64(3), np.uint8(2), np.int8(-1),
             np.float32(0.5), np.float64(2), np.float64('nan'), np.bool_(True), np.complex64(1j),
@@ -164,7 +164,7 @@ def is_number(v, low=None, high=None, above=None, below=None):
 def whole(low=0, high=None, good=None):
     top = min(low + 3, high) if high is not None else low + 3
     pick = good or (lambda r, g: r.choice((r.randint(low, top), np.int64(low), low)))
-    near = (low - 1, -low - 1, low + 0.5, float(low), str(low), True, False, 10**7, 10**12, 2**70,
+    near = (low - 1, -low - 1, low + 0.5, float(low), str(low), True, False, 10**9, 10**12, 2**70,
             np.float64(low), None, *(() if high is None else (high + 1,)))
     return Kind(pick, lambda v: is_whole(v, low, high), near)
 
@@ -320,7 +320,7 @@ def arguments(r, kinds, needed):
                 given[name] = kind.bad(r, given)
         else:
             continue
-        if kind.fits is not None:
+        if kind.fits is not None and not hasattr(given[name], '__next__'):  # it would be used up
             try:
                 refuse |= not kind.fits(given[name])
             except Exception:

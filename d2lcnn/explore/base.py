@@ -209,8 +209,11 @@ def run_over(slider, n):
 def matrix(X, name, ndim=2):
     "A float tensor with `ndim` axes, from whatever holds numbers."
     try:
-        X = torch.as_tensor(X).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as e:
+        X = torch.as_tensor(X).detach()
+        X = X.to_dense().cpu()
+        if X.is_complex():
+            raise TypeError('complex numbers have no order; take .abs() or .real')
+    except (TypeError, ValueError, RuntimeError, OverflowError, NotImplementedError) as e:
         raise ValueError(f'{name} must hold numbers, with {ndim} axes: {e}') from None
     if X.ndim != ndim:
         raise ValueError(f'{name} has {X.ndim} axes, shape {tuple(X.shape)}; give it {ndim}')

@@ -120,6 +120,9 @@ def _examples():
 
 def positions(X, K):
     "How many positions the kernel has on the input."
+    for name, M in ('X', X), ('K', K):
+        if getattr(M, 'ndim', 0) < 2 or not hasattr(M, 'shape'):
+            raise TypeError(f'{name} must be a tensor with two axes or more, (…, H, W)')
     return math.prod(max(0, a - b + 1) for a, b in zip(X.shape[-2:], K.shape[-2:]))
 
 # %% ../../nbs/kit/explore/corr2d.ipynb #cc175467

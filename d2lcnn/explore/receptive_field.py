@@ -52,6 +52,8 @@ def parse_layers(
     "Read a stack of layers; a mistake is explained."
     if not isinstance(text, str):
         raise TypeError(f'layers={text!r}: write them as text, such as conv3 pool2 conv3')
+    if len(text) > 1000:
+        raise ValueError(f'the text has {len(text):,} letters; write at most 16 layers')
     words = re.split(r'[\s,;→>]+', text.strip().lower())
     if words == ['']:
         raise ValueError('There is no layer yet. Write some, such as: conv3 pool2 conv3')
@@ -62,12 +64,20 @@ def parse_layers(
     return [_parse_layer(word, f'Layer {n}, "{word}"') for n, word in enumerate(words, 1)]
 
 # %% ../../nbs/kit/explore/receptive_field.ipynb #13879b8c
+def _stack(layers):
+    "Layers, from text or as they are."
+    if isinstance(layers, str):
+        return parse_layers(layers)
+    if not isinstance(layers, (list, tuple)) or not all(isinstance(v, Layer) for v in layers):
+        raise TypeError(f'layers={layers!r:.60} must be text such as conv3 pool2, or Layers')
+    return list(layers)
+
+
 def receptive_fields(
     layers,  # list of Layer, or the text that parse_layers reads
 ):  # (receptive field, jump) of the input, (1, 1), and after each layer, in input pixels
     "How far one cell sees after each layer, along one axis."
-    if isinstance(layers, str):
-        layers = parse_layers(layers)
+    layers = _stack(layers)
     fields = [(1, 1)]
     for layer in layers:
         r, j = fields[-1]
@@ -116,7 +126,7 @@ def draw_receptive_field(
     "The cells that one output cell depends on, stage by stage, and the arithmetic of the growth."
     upto = None if upto is None else whole(upto, 'upto', 0)
     try:
-        layers = (parse_layers(layers) if isinstance(layers, str) else list(layers))[:upto]
+        layers = _stack(layers)[:upto]
     except ValueError as e:
         below = blocks.words((_HELP, 'tmute'), size=14)
         return blocks.svg(blocks.column(blocks.problem(str(e)), below, gap=10), str(e))
@@ -197,7 +207,7 @@ def _count(text):
     "How many layers, 0 where the text has a mistake."
     try:
         return len(parse_layers(text))
-    except ValueError:
+    except (TypeError, ValueError):
         return 0
 
 
@@ -206,6 +216,8 @@ def explore_receptive_field(
 ):
     "Write a stack of layers and watch how far one cell sees."
     start = dict(layers=layers, upto=max(1, _count(layers)))
+    if not isinstance(layers, str):
+        parse_layers(layers)  # says what to write
 
     def make(w):
         text = w.Text(
