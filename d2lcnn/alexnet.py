@@ -197,7 +197,10 @@ def _axes(axes, name, given):
             f'{name} of shape {shape} do not fit images with {channels} channels; '
             f'({channels}, {channels}) is needed, what colour_axes gives for such images'
         )
-    return axes
+    if axes.dtype != torch.float32 or given['X'].dtype != torch.float32:
+        kinds = f'{given["X"].dtype} and {axes.dtype}'
+        raise TypeError(f'X and {name} are {kinds}; the moves are torch.float32: use X.float()')
+    return guard.tensor(axes, name, '(C, C)')
 
 
 colour_axes = guarded(colour_axes, X=_float_images)

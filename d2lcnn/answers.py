@@ -9,6 +9,7 @@ __all__ = ['Exercise', 'Number', 'Shape', 'Choice', 'Function']
 import abc
 import contextlib
 import dis
+import inspect
 import io
 import math
 import sys
@@ -340,6 +341,15 @@ def _wrong(value, name, given):
     return maybe(mapping(words, "{7: 'count the bias, too'}"))(value, name, given)
 
 
+def _inputs(value, name, given):
+    "A check: a function of a generator."
+    try:
+        inspect.signature(called('a function')(value, name, given)).bind(None)
+    except TypeError:
+        raise TypeError(f'{name}={_shown(value)} must be a function of a torch.Generator') from None
+    return value
+
+
 def _mistakes(value, name, given):
     "A check: label -> (wrong function, what to say)."
     for k, v in mapping()(value or {}, name, given).items():
@@ -358,13 +368,11 @@ Shape.__init__ = guarded(
     wrong=lambda value, name, given: None if value is None else mapping(words)(value, name, given),
     **_says,
 )
-Choice.__init__ = guarded(
-    Choice.__init__, answer=words, why=_options, because=words, **_says
-)
+Choice.__init__ = guarded(Choice.__init__, answer=words, why=_options, because=words, **_says)
 Function.__init__ = guarded(
     Function.__init__,
     reference=called('the right function'),
-    inputs=called('a function of a torch.Generator'),
+    inputs=_inputs,
     mistakes=_mistakes,
     rtol=_from_0,
     atol=_from_0,

@@ -275,6 +275,7 @@ def _what(module):
 def _folds_into(norm, name, given):
     "A check: a batch normalization with averages, scale and shift for the layer's outputs."
     layer, axes = given['layer'], _AXES[type(given['layer'])]
+    norm = network(norm, name, given)
     parts = ('running_mean', 'running_var', 'weight', 'bias')
     missing = [part for part in parts if getattr(norm, part, None) is None]
     if missing or not hasattr(norm, 'eps') or isinstance(norm, _INSTANCE):

@@ -227,7 +227,10 @@ def affordable(
         return  # the call itself says what is wrong
     finally:
         _weighing.reset(token)
-    n = sum(p.numel() for p in net.parameters()) if isinstance(net, torch.nn.Module) else 0
+    n = 0
+    if isinstance(net, torch.nn.Module):
+        known = (p for p in net.parameters() if not isinstance(p, UninitializedParameter))
+        n = sum(p.numel() for p in known)
     if n > MOST:
         raise ValueError(_too_large(sizes, f'{n:,} numbers'))
 

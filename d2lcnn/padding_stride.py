@@ -35,7 +35,8 @@ _WAYS = {
 
 def _setting(value, name, given):
     "A check: a whole number that makes sense for this argument, or one per axis."
-    way = _WAYS.get(repr(value), _WAYS.get(name, ''))
+    word = repr(value) if isinstance(value, str) else ''
+    way = _WAYS.get(word, _WAYS.get(name, ''))
     if isinstance(value, float):
         way = 'use // instead of / where you divide'
     numbers = wholes(value, f'{_WORDS[name]} {name}', 0 if name == 'p' else 1, way)
@@ -67,10 +68,23 @@ def _together(axes=None):
             raise ValueError(f'{names} with {m} numbers; an image has 2 axes, (height, width){way}')
         n, k, s, p, d = (v if isinstance(v, tuple) else (v,) * m for v in given.values())
         fits(n, k, p, d)
+        if axes:
+            _countable(n, k, s, p, d)
         if axes == 1:
             given.update({name: given[name][0] for name in lengths})
 
     return check
+
+
+def _countable(*settings):
+    "Raise ValueError where a list of all pixels under all windows would fill the memory."
+    for n, k, s, p, d in zip(*settings):
+        read = ((n + 2 * p - d * (k - 1) - 1) // s + 1) * k
+        if max(n, read) > 10**7:
+            raise ValueError(
+                f'n={n:,} and k={k:,} make {read:,} reads, more than 10,000,000; conv_out counts '
+                'windows of any size'
+            )
 
 
 windows = guarded(windows, _together(axes=1), **_SETTINGS)

@@ -22,7 +22,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batch import a_loss, check_batch, check_outputs, hits, looked_at, splits, told, watched
-from .callbacks import SCHEDULES, Callback, LastWhole, Progress, a_callback, cosine, one_cycle
+from .callbacks import SCHEDULES, Callback, LastWhole, Progress, callback_list
+from .callbacks import cosine, one_cycle
 from .checkpoint import plain
 from .checks import called, instance, maybe, network, number_in, truth_value
 from .data import try_gpu
@@ -292,15 +293,6 @@ def rng_kept(device):
         yield
 
 # %% ../nbs/kit/train.ipynb #bc02578a
-def _callbacks(value, name, given):
-    "A check: a list of callbacks."
-    if isinstance(value, Callback):
-        raise TypeError(f'{name} is one {type(value).__name__}; put it into a list: [{name}]')
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f'{name} is a {type(value).__name__}; give a list, such as [EMA(0.998)]')
-    return [a_callback(c, f'{name}[{i}]', given) for i, c in enumerate(value)]
-
-
 def _trainable(net, name, given):
     "A check: a network with something to train."
     net = network(net, name, given)
@@ -320,7 +312,7 @@ fit = guarded(
     loss=a_loss,
     init=maybe(lambda value, name, given: initialization(value) and value),
     seed=at_least(-(10**12), 10**12),
-    callbacks=_callbacks,
+    callbacks=callback_list,
     engine=maybe(instance(Engine, way='such as Engine(amp=False)')),
     verbose=truth_value,
 )

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from .alexnet import alexnet, random_crop, random_flip
 from .batch_norm import lenet_bn
-from .callbacks import EMA, Schedule
+from .callbacks import EMA, Schedule, callback_list
 from .data import Data, load_data
 from .densenet import densenet
 from .googlenet import conv_bn, googlenet
@@ -365,5 +365,5 @@ def _whole_recipe(recipe, name, given):
 
 
 data_of = guarded(data_of, recipe=_data_recipe)
-train_by = guarded(train_by, recipe=_whole_recipe)
-train = guarded(train, seed=at_least(-(10**12), 10**12))
+train_by = guarded(train_by, recipe=_whole_recipe, callbacks=callback_list)
+train = guarded(train, seed=at_least(-(10**12), 10**12), callbacks=callback_list)

@@ -109,7 +109,7 @@ def is_clear(error, given):
         return False
     text = str(error)
     named = any(re.search(rf'\b{re.escape(name)}\b', text) for name in given)
-    said = named or re.search(r"\d|['\"`;=]", text) is not None  # an argument, a value, or a way out
+    said = named or re.search(r"[\d`;=('\"]", text) is not None  # an argument, a value, a way out
     return len(text.split()) >= 4 and said
 
 

@@ -61,6 +61,15 @@ def _runnable(net):
     return net
 
 
+def _length(train_iter):
+    "How many batches an iterator gives in an epoch."
+    try:
+        return len(train_iter)
+    except TypeError:
+        kind = type(train_iter).__name__
+        raise TypeError(f'train_iter is a {kind} without a length; give a DataLoader') from None
+
+
 def _measured(loss, y_hat, y):
     "The loss of a batch; what cannot be compared is said in a sentence."
     _check_outputs(y_hat, y, loss)
@@ -132,7 +141,7 @@ def _epoch(
     "One pass over the training batches"
     sums, n = torch.zeros(2, device=device), 0
     model, loss = _told(_runnable(net)), _a_loss(loss, 'loss', {})
-    every = max(1, len(train_iter) // 5) if seen else 0
+    every = max(1, _length(train_iter) // 5) if seen else 0
     if isinstance(net, nn.Module):
         net.train()
     for i, (X, y) in enumerate(_batches(train_iter, device)):
@@ -143,7 +152,7 @@ def _epoch(
             total = l.sum() if l.ndim else l * len(y)
             sums = sums + torch.stack((total, (y_hat.argmax(1) == y).sum()))
         n += len(y)
-        if every and ((i + 1) % every == 0 or i + 1 == len(train_iter)):
+        if every and ((i + 1) % every == 0 or i + 1 == _length(train_iter)):
             seen(i, [v / n for v in sums.tolist()])
     if not n:
         raise ValueError('train_iter gave no batches (X, y): there is nothing to learn from')
@@ -258,7 +267,7 @@ def train_ch6(
     names = ['train loss', 'train acc', 'test acc']
     animator = Animator(xlabel='epoch', xlim=[1, num_epochs], legend=names)
     timer = Timer()
-    steps, timer.times = len(train_iter), []
+    steps, timer.times = _length(train_iter), []
 
     def draw(epoch, i, scores):
         animator.add(epoch + (i + 1) / steps, (*scores, None))

@@ -97,8 +97,12 @@ def _example(channels, output):
 
 def _both(X, K):
     "X and K as tensors of three and four axes."
-    K = torch.as_tensor(K)
-    return base.matrix(X, 'X', 3), base.matrix(K[None] if K.ndim == 3 else K, 'K', 4)
+    try:
+        axes = torch.as_tensor(K).ndim
+    except (TypeError, ValueError, RuntimeError):
+        axes = 3
+    K = base.matrix(K, 'K', 4 if axes == 4 else 3)
+    return base.matrix(X, 'X', 3), K if axes == 4 else K[None]
 
 
 def explore_channels(
