@@ -9,6 +9,7 @@ __all__ = ['resize', 'MAX_SEED', 'try_gpu', 'find_device', 'mean_and_std', 'Batc
 
 # %% ../nbs/kit/data.ipynb #f47e941e
 import copy
+import inspect
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 
 from .download import CLASSES, DIGITS, FASHION, FILES, MENDS, SETS, DataUnavailable
 from .download import check_files, data_root, entry, fetch, idx_shape, raw_folder, read_idx
-from .guard import at_least, guarded, number, whole
+from .guard import _shown, at_least, guarded, number, whole, yes_or_no
 
 _all_ = [
     'CLASSES',
@@ -55,16 +56,21 @@ def find_device(
         return try_gpu()
     way = "give None (the best there is), 'cpu', 'cuda' or 'mps'"
     if not isinstance(device, (str, torch.device)):
-        device = f'cuda:{whole(device, "device", 0, way=way)}'
+        device = f'cuda:{whole(device, "device", 0, 127, way=way)}'
     try:
         found = torch.device(device)
     except RuntimeError:
-        raise ValueError(f'device={device!r} is none that PyTorch knows; {way}') from None
+        raise ValueError(f'device={_shown(device)} is none that PyTorch knows; {way}') from None
     if found.type == 'cuda' and (found.index or 0) >= torch.cuda.device_count():
         there = torch.cuda.device_count()
         raise ValueError(f'device={str(found)!r}: this machine has {there} CUDA devices; {way}')
     if found.type == 'mps' and not torch.backends.mps.is_available():
         raise ValueError(f"device='mps': this machine has no Apple GPU that PyTorch can use; {way}")
+    if found.type not in ('cpu', 'cuda', 'mps'):
+        try:
+            torch.empty(1, device=found).item()
+        except (RuntimeError, AssertionError, NotImplementedError, ValueError):
+            raise ValueError(f'device={str(found)!r} cannot compute here; {way}') from None
     return found
 
 # %% ../nbs/kit/data.ipynb #20304a02
@@ -104,8 +110,8 @@ def mean_and_std(normalize):
     way = 'give (mean, std) of the pixels in [0, 1], such as (.286, .353)'
     try:
         mean, std = normalize
-    except (TypeError, ValueError):
-        raise ValueError(f'normalize={normalize!r} is no pair; {way}') from None
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f'normalize={_shown(normalize)} is no pair; {way}') from None
     return number(mean, 'mean in normalize', way=way), number(
         std, 'std in normalize', above=0, way=way
     )
@@ -113,7 +119,14 @@ def mean_and_std(normalize):
 
 def _check_augment(augment):
     if augment is not None and not callable(augment):
-        raise TypeError(f'augment={augment!r} must be a function of a batch X, or None')
+        raise TypeError(f'augment={_shown(augment)} must be a function of a batch X, or None')
+    if augment is not None:
+        try:
+            inspect.signature(augment).bind(None)
+        except TypeError:
+            raise TypeError(f'augment={_shown(augment)} must take a batch X alone') from None
+        except ValueError:  # not written in Python
+            pass
     return augment
 
 # %% ../nbs/kit/data.ipynb #f9c2fd45
@@ -302,6 +315,56 @@ class Data:
             f'{self.name} on {self.device}: {t.n:,} train, {self.valid.n:,} valid, '
             f'{self.test.n:,} test images, 1×{t.size}×{t.size}, batches of {t.batch_size}'
         )
+
+# %% ../nbs/kit/data.ipynb #b9597756
+def _labels(labels, name, given):
+    "A check: class numbers of the images, each with a name."
+    if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or labels.dtype != torch.int64:
+        got = type(labels).__name__
+        if isinstance(labels, torch.Tensor):
+            got = f'{labels.dtype} of shape {tuple(labels.shape)}'
+        raise TypeError(f'{name} must be a tensor of class numbers, int64 (n,), not {got}')
+    n = len(given['classes'])
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < n:
+        low, high = int(labels.min()), int(labels.max())
+        raise ValueError(f'{name} run from {low} to {high}, but there are {n} classes, from 0 on')
+    return labels
+
+
+def _class_names(classes, name, given):
+    "A check: a list of names."
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, (list, tuple)) or not classes:
+        raise TypeError(f'{name}={classes!r:.60} must be a list of names, one per class')
+    return classes
+
+
+def _row_numbers(rows, name, given):
+    "A check: numbers of rows of the images."
+    n = len(given['images'] if 'images' in given else given['self'].images)
+    if not isinstance(rows, torch.Tensor) or rows.dtype != torch.int64 or rows.ndim != 1:
+        raise TypeError(f'{name} must be a tensor of row numbers, such as torch.tensor([0, 1])')
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < n:
+        most = int(rows.max())
+        raise ValueError(f'{name} run from {int(rows.min())} to {most}; there are {n:,} images')
+    return rows
+
+
+def _split_of(value, name, given):
+    "A check: one split."
+    if not isinstance(value, Batches):
+        raise TypeError(f'{name} is a {type(value).__name__}; give `Batches`, such as data.{name}')
+    return value
+
+
+Batches.__init__ = guarded(
+    Batches.__init__,
+    images=_check_images,
+    classes=_class_names,
+    labels=_labels,
+    shuffle=yes_or_no,
+    rows=lambda v, name, given: None if v is None else _row_numbers(v, name, given),
+)
+Data.__init__ = guarded(Data.__init__, **dict.fromkeys(('train', 'valid', 'test'), _split_of))
 
 # %% ../nbs/kit/data.ipynb #68ceb16f
 def _settings(batch_size, size, valid, limit, device, seed, normalize, augment, native):

@@ -274,6 +274,15 @@ def optional(kind):
 
 text = functools.partial(of, 'a', 'two words', '<b>&"', fits=None)
 UNKNOWN = Kind(lambda r, g: anything(r))
+
+
+def fixed(*values):
+    "Never bad: what it may be is for the programmer, not for the reader."
+    kind = Kind(lambda r, g: r.choice(values))
+    kind.bad = kind.good
+    return kind
+
+
 DEVICE = Kind(lambda r, g: r.choice(('cpu', torch.device('cpu'), None)), None,
               ('gpu', 'cuda', 'cuda:9', 7, -1, 'meta', 'xpu', 'mps', True, '', 'cpu:x'))
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from drawers import (
     DEVICE, DRAWERS, DTYPES, NET, UNKNOWN, WEIGHTS, Draw, Kind, _parts, _small_net, among, anything, arguments, close,
-    draws, flag, is_net, is_whole, made, maps, modules, of, optional, pair, public, real, text, whole,
+    draws, fixed, flag, is_net, is_whole, made, maps, modules, of, optional, pair, public, real, text, whole,
 )
 
 import d2lcnn
@@ -242,9 +242,8 @@ def _kmax(Y, X, k, dim=-1):
     like(Y.double().sort(dim).values, want)
 
 
-draws('pooling.kmax_pool', _kmax, 4, X=maps(('A',), ('A', 'B'), ('A', 'B', 'C'), floats=False), k=whole(1, good=lambda r, g: r.choice((1, 2))),
+draws('pooling.kmax_pool', _kmax, 4, X=Kind(maps(('A',), ('A', 'B'), ('A', 'B', 'C'), floats=False).good, lambda v: isinstance(v, torch.Tensor), maps(('A', 'B')).near), k=whole(1, good=lambda r, g: r.choice((1, 2))),
       dim=whole(-1, 3, good=lambda r, g: -1))
-DRAWERS_DIM = None
 
 # ------------------------------------------------------------------ 05 to 12: networks
 
@@ -422,7 +421,6 @@ draws('speed.amdahl', lambda a, share, gain: close(torch.tensor(float(a)), torch
 shape4 = Kind(lambda r, g: r.choice(((2, 1, 8, 8), [1, 1, 8, 8])), None, ((1, 8, 8), (0, 1, 8, 8), (2, 3, 8, 8), (2, 1, 9, 9), 8, (2, 1, 8.0, 8), (-1, 1, 8, 8), 'ab',
                                                                           (10**6, 1, 8, 8), (2, 1, 10**6, 10**6), None, (True, 1, 8, 8)))
 draws('speed.step_costs', net=NET, shape=shape4, num_classes=whole(1, good=lambda r, g: 10), dtype=of(torch.float32, torch.float16, near=(None, 'x', float, torch.int64)))
-draws('speed.Cost', op=of('x'), macs=whole(0), bytes=whole(0))
 
 # ------------------------------------------------------------------ kit: data
 
@@ -535,7 +533,6 @@ draws('train.evaluate', lambda a, **_: None if 0 <= a.acc <= 1 or math.isnan(a.a
 draws('train.predict', lambda a, net, batches: None if len(a[0]) == len(a[1]) else 'lost some', 3, net=the_net, batches=batches)
 draws('train.confusion_matrix', lambda a, **_: None if a.sum() == 8 else f'{a.sum()} of 8', 3, net=the_net, batches=batches)
 draws('train.budget', epochs=Kind(lambda r, g: (1, 2, 3), lambda v: len(v) == 3, ((1, 2), 3, None, 'ab', [])), lr=of((1, 2, 3)))
-draws('train.Scores', loss=real(), acc=real())
 draws('callbacks.one_cycle', lambda a, t, **_: None if 0 < float(a) <= 1 else f'{a}', t=real(0, 1), warm=real(above=0, below=1, good=0.25))
 draws('callbacks.cosine', lambda a, t: None if 0 < float(a) <= 1 else f'{a}', t=real(0, 1))
 draws('callbacks.Schedule', None, 2, factor=of('cosine', 'one_cycle', C.cosine, near=('linear', None, 3, [], b'x')))
@@ -583,7 +580,7 @@ draws('summary.shapes', None, 2, net=small_net, input_shape=shapes_in)
 grid = maps(('H', 'W'), ('N', 'H', 'W'), ('N', 1, 'H', 'W'), ('N', 3, 'H', 'W'), floats=False)
 axes = of(None, near=(3, 'x', [], [None], {}))
 cmaps = of(None, 'viridis', near=(3, 'no such', [], b'x'))
-draws('show.to_numpy', lambda a, x: None if isinstance(a, np.ndarray) else 'no array', x=grid)
+draws('show.to_numpy', lambda a, x: None if isinstance(a, np.ndarray) else 'no array', x=UNKNOWN)
 draws('show.by', shape=of((2, 3), (), near=(3, None, 'x')))
 draws('show.show_images', None, 4, images=Kind(grid.good, None, (*grid.near, [], [torch.ones(2, 2), torch.ones(3)], ['a'], [[1, 2], [3]], np.ones((0, 3, 3)), torch.ones(2, 2).cfloat())),
       titles=of(None, near=(3, 'abcdefgh', [], ['a'], torch.arange(9), {})), cols=whole(), scale=real(above=0, good=1.0), cmap=of('gray', 'viridis', near=cmaps.near), axes=axes)
@@ -702,16 +699,16 @@ draws('narrow.narrowed', net=made(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.R
 
 # ------------------------------------------------------------------ guards themselves: an argument's name is for the message
 
-_name = of('n', near=('x',))
+_name = fixed('n')
 draws('guard.whole', lambda a, value, name, low=None, high=None, way='': None if is_whole(value) else f'{a}', 2, value=UNKNOWN, name=_name)
 draws('guard.number', lambda a, value, name, **_: None if math.isfinite(a) else f'{a}', 2, value=UNKNOWN, name=_name)
 draws('guard.wholes', value=UNKNOWN, name=_name)
 draws('guard.pair', lambda a, value, name: None if len(a) == 2 else f'{a}', 2, value=UNKNOWN, name=_name)
-draws('guard.one_of', lambda a, value, name, choices: None if value in ('a', 'b') else f'{a}', value=UNKNOWN, name=_name, choices=of(('a', 'b')))
+draws('guard.one_of', lambda a, value, name, choices: None if value in ('a', 'b') else f'{a}', value=UNKNOWN, name=_name, choices=fixed(('a', 'b')))
 draws('guard.flag', lambda a, value, name: None if a in (True, False) else f'{a}', value=UNKNOWN, name=_name)
-draws('guard.tensor', lambda a, value, name, forms: None if value.ndim == 2 else 'axes', value=UNKNOWN, name=_name, forms=of(('(H, W)',)))
+draws('guard.tensor', lambda a, value, name, forms: None if value.ndim == 2 else 'axes', value=UNKNOWN, name=_name, forms=fixed(('(H, W)',)))
 for _f in ('image', 'image_with_channels', 'yes_or_no'):
-    draws(f'guard.{_f}', value=UNKNOWN, name=_name, given=of({}))
+    draws(f'guard.{_f}', value=UNKNOWN, name=_name, given=fixed({}))
 
 # ------------------------------------------------------------------ code of older lessons
 
@@ -775,3 +772,39 @@ def _command(r):
 
 
 DRAWERS['cli.main'], WEIGHTS['cli.main'] = _command, 2
+
+# ------------------------------------------------------------------ what is not drawn
+
+_INSIDE = 'a part of the machine: what comes in was made by the package itself'
+_ANSWERS = 'called with answers of readers, by `check`, which is drawn and catches every error'
+_MINUTES = 'measures, records or runs for minutes; its arguments come from the command line, which is drawn'
+_RECORD = 'a record that the package fills in'
+_TORCH = "hands everything on to PyTorch's method of that name, which speaks for itself"
+_BASE = 'a class to write one\'s own from; it takes nothing, or keeps what it is given'
+
+EXCEPT = {  # a module or a name: why it is not drawn
+    **dict.fromkeys(('behavior', 'board', 'checkpoint', 'explore.base', 'explore.blocks', 'fresh', 'moves', 'probes', 'progress', 'queue',
+                     'reach', 'receptive', 'run', 'trace', 'checks', 'inputs', 'doctor', 'history', 'trust'), _INSIDE),
+    **dict.fromkeys(('calls', 'clues', 'diagnose', 'wording', 'exercises'), _ANSWERS),
+    **dict.fromkeys(('bench', 'book', 'peaks', 'usual'), _MINUTES),
+    **{f'cli.{n}': 'a command: drawn by its words, as cli.main' for n in (
+        'output_file', 'output_folder', 'chosen_device', *(f'cmd_{c}' for c in 'run lab data train record results bench doctor'.split()))},
+    **{f'compat.tensors.{n}': _TORCH for n in 'reshape to astype transpose expand_dims swapaxes repeat reduce_sum reduce_mean argmax size numpy'.split()},
+    **dict.fromkeys(('compat.tensors.cpu', 'compat.tensors.num_gpus', 'compat.tensors.try_all_gpus', 'compat.data.get_dataloader_workers', 'compat.plots.use_svg_display',
+                     'compat.scratch.Timer', 'googlenet.pool', 'places.cores', 'places.process_env', 'train.budget_name', 'callbacks.LastWhole', 'callbacks.Progress',
+                     'train.Test', 'engine.processes', 'compat.layers.GlobalAvgPool2d', 'page.write_page_nets'), 'takes no argument that a reader chooses'),
+    **dict.fromkeys(('answers.Exercise', 'callbacks.Callback', 'compat.modules.HyperParameters', 'compat.modules.Module', 'compat.modules.Classifier', 'compat.trainer.DataModule',
+                     'compat.modules.add_to_class', 'compat.layers.FlattenLayer'), _BASE),
+    **dict.fromkeys(('speed.Cost', 'train.Scores', 'summary.Row', 'summary.Summary', 'zoo.Network', 'draw.Drawing', 'download.DataUnavailable', 'runs.Lazy',
+                     'experiment.Variant', 'experiment.Settings', 'experiment.OutOfTime', 'explore.receptive_field.Layer'), _RECORD),
+    **{f'experiment.{n}': 'a step of recording an experiment, called with an Experiment, which is drawn' for n in (
+        'Deadline train_variant facts fixed_images Double behavior same_behavior runs_of variant_behavior tuned next_rate best_rate missing record_one keep record_experiment '
+        'counted circumstances run_variant').split()},
+    **dict.fromkeys(('runs.is_stale', 'runs.run_file', 'runs.scoreboard', 'runs.table', 'runs.plot_beside', 'explore.images.data_url', 'explore.images.image_block',
+                     'show.color_scale', 'engine.summed', 'engine.Recorded', 'train.diverged', 'train.rng_kept', 'train.new_history', 'compat.scratch.Benchmark', 'compat.plots.set_axes',
+                     'compat.trainer.FashionMNIST', 'compat.modules.ProgressBoard', 'compat.training.evaluate_accuracy_gpu', 'batch.a_loss', 'batch.batches_for', 'batch.told',
+                     'callbacks.a_callback', 'callbacks.callback_list', 'engine.an_optimizer', 'evidence.one_axes', 'show.color_map', 'show.headline'), _INSIDE),
+    'download.fetch': 'downloads; tests/test_data.py draws what servers answer',
+    **{f'guard.{n}': 'a check, drawn through every function that it guards' for n in (
+        'guarded watching at_least pair_from among floats alike fits by groups_divide slices_match sums_hold window_in kernel_for').split()},
+}
