@@ -111,8 +111,10 @@ def listed(
     def checked(value, name, given):
         if getattr(value, 'ndim', None) == 1 and hasattr(value, 'tolist'):
             value = _entries(value, name)
+        if hasattr(value, '__next__'):
+            value = list(value)
         if not isinstance(value, (list, tuple, range)):
-            raise TypeError(f'{name}={_shown(value)} must be a list; {way or "put it in brackets"}')
+            raise TypeError(f'{name}={_shown(value)} must be a list, {way or "in brackets"}')
         if len(value) < least:
             raise ValueError(f'{name} has {len(value)} entries; give {least} or more')
         return [check(v, f'{name}[{i}]', given) for i, v in enumerate(value)]

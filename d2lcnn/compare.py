@@ -7,7 +7,6 @@ __all__ = ['COLUMNS', 'scoreboard_table', 'standard_error', 'mcnemar', 'guesses'
            'curves_element', 'ABLATIONS', 'stored_output', 'quoted_rows', 'shared_errors']
 
 # %% ../nbs/13_compare.ipynb #06cacf48
-import html
 import json
 import math
 from importlib import resources
@@ -21,6 +20,7 @@ from . import guard, record, zoo
 from .evidence import interval
 from .guard import at_least, guarded
 from .checks import file_path, instance, listed, mapping, maybe, one_from, words
+from .markup import escaped
 
 # %% ../nbs/13_compare.ipynb #94b7317e
 COLUMNS = (  # title, key of a scoreboard's row, how it is written
@@ -40,12 +40,20 @@ COLUMNS = (  # title, key of a scoreboard's row, how it is written
 )
 
 # %% ../nbs/13_compare.ipynb #9b10c75c
+def _written(value, write):
+    "As the column has it; what a damaged file holds in place of a number, as it is."
+    try:
+        return write(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
 def _cell(row, key, write):
     value = row[key]
     alone = key == 'sd' and row['runs'] == 1
     if alone:
         value = None  # one run has no spread
-    text = '–' if value is None else html.escape(write(value))
+    text = '–' if value is None else escaped(_written(value, write))
     if alone:
         text = 'one run'
     if key == 'recipe' and row['reduced']:
@@ -54,7 +62,7 @@ def _cell(row, key, write):
         text += ' (stale)'
     if isinstance(value, str):
         return f'<td>{text}</td>'
-    sort = '' if value is None else html.escape(str(value))
+    sort = '' if value is None else escaped(value)
     return f'<td data-value="{sort}">{text}</td>'
 
 # %% ../nbs/13_compare.ipynb #f217d1b0
@@ -66,7 +74,7 @@ def scoreboard_table(
 
     if rows is None:
         rows = scoreboard_rows()
-    head = ''.join(f'<th scope="col">{html.escape(title)}</th>' for title, _, _ in COLUMNS)
+    head = ''.join(f'<th scope="col">{escaped(title)}</th>' for title, _, _ in COLUMNS)
     lines = (''.join(_cell(row, key, write) for _, key, write in COLUMNS) for row in rows)
     body = '\n'.join(f'<tr>{line}</tr>' for line in lines)
     return HTML(
@@ -231,7 +239,7 @@ def curves_element(
         runs = [run for run in record.load_runs() if run['data'] == 'Fashion-MNIST']
     given = json.dumps([_curve(run) for run in runs], separators=(',', ':'))
     return HTML(
-        f'<d2l-curves nets="{html.escape("|".join(nets))}" runs="{html.escape(given)}">'
+        f'<d2l-curves nets="{escaped("|".join(nets))}" runs="{escaped(given)}">'
         '<p>Learning curves of the recorded runs: without a script see the figure above.</p>'
         f'</d2l-curves><script>{_script("d2l-curves.js")}</script>'
     )

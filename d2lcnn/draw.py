@@ -7,10 +7,10 @@ __all__ = ['draw_network', 'stages_of', 'draw_block', 'Drawing']
 
 # %% ../nbs/kit/draw.ipynb #63a6a48c
 import math
-from html import escape
 
 from .checks import listed, mapping, network, sizes, words as text
 from .guard import guarded, whole
+from .markup import escaped
 
 # %% ../nbs/kit/draw.ipynb #9bc6e51a
 class Drawing:
@@ -21,7 +21,7 @@ class Drawing:
         self.width, self.height = math.ceil(width), math.ceil(height)
 
     def _repr_svg_(self):
-        w, h, alt = self.width, self.height, escape(self.alt)
+        w, h, alt = self.width, self.height, escaped(self.alt)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" '
             f'height="{h}" role="img" aria-label="{alt}" style="max-width:100%;height:auto" '
@@ -64,7 +64,7 @@ def _color(words):
 
 def _text(x, y, text, size=12, fill=_INK, anchor='middle', weight='normal'):
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{fill}"'
-    said = escape(str(text))
+    said = escaped(text)
     return f'<text {place} text-anchor="{anchor}" font-weight="{weight}">{said}</text>'
 
 

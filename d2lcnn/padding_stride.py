@@ -9,6 +9,7 @@ __all__ = ['windows', 'draw_windows', 'pixel_use', 'conv_out']
 import torch
 
 from .guard import fits, guarded, wholes
+from .markup import escaped
 
 # %% ../nbs/02_padding_stride.ipynb #45131e78
 def windows(
@@ -95,7 +96,7 @@ _SIZE, _LEFT, _TOP = 30, 84, 20  # a box, the words to the left of the boxes, th
 
 def _text(x, y, t, color, anchor, size=13):
     style = f'fill="{color}" text-anchor="{anchor}" font-size="{size}"'
-    return f'<text x="{x}" y="{y}" {style}>{t}</text>'
+    return f'<text x="{x}" y="{y}" {style}>{escaped(t)}</text>'
 
 
 def _box(x, y, h, style):
@@ -157,7 +158,7 @@ def draw_windows(n, k, s=1, p=0, d=1):
     extra = [i + s for i in taps[-1]]
     width = _LEFT + _SIZE * (max(n + p, extra[-1] + 1) + p) + 92
     height = _TOP + _SIZE + 14 + 24 * (len(taps) + 1) + 8
-    label = _label(n, k, s, p, d, len(taps), sorted(set(range(n)) - used))
+    label = escaped(_label(n, k, s, p, d, len(taps), sorted(set(range(n)) - used)))
     parts = [_text(_LEFT - 10, _TOP + 18, 'pixel', '#374151', 'end')]
     parts += [_pixel(i, _LEFT + _SIZE * (i + p), n, i in used) for i in range(-p, n + p)]
     parts += [_window(r, w, n, p, r < len(taps)) for r, w in enumerate(taps + [extra])]

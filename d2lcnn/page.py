@@ -9,7 +9,6 @@ __all__ = ['LETTERS', 'pack', 'unpack', 'folded', 'page_net', 'STACKS', 'page_we
 # %% ../nbs/kit/page.ipynb #e70f6935
 import base64
 import copy
-import html
 import json
 import math
 from importlib import resources
@@ -22,6 +21,7 @@ from .guard import whole
 from .checks import instance, one_from
 from .data import Data
 from .guard import guarded
+from .markup import escaped
 
 # %% ../nbs/kit/page.ipynb #762e3a17
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
@@ -239,7 +239,7 @@ def lenet_page(
         raise ValueError(f"net={net!r}; take 'lenet5' or 'lenet'")
     fallback = 'Here runs a trained LeNet, where scripts may run: draw a digit and see every layer.'
     return HTML(
-        f'<d2l-lenet net="{html.escape(net)}"><p>{fallback}</p></d2l-lenet>'
+        f'<d2l-lenet net="{escaped(net)}"><p>{fallback}</p></d2l-lenet>'
         f'<script>globalThis.d2lLenet ??= {given};</script>'
         f'<script>{_asset("d2l-lenet.js")}</script>'
     )
@@ -267,7 +267,7 @@ def builder(
     if net not in STACKS:
         raise ValueError(f'net={net!r}; take one of {", ".join(STACKS)}')
     fallback = '<p>Here is a stack of layers to build, where scripts may run.</p>'
-    element = f'<d2l-builder net="{html.escape(net)}">{fallback}</d2l-builder>'
+    element = f'<d2l-builder net="{escaped(net)}">{fallback}</d2l-builder>'
     return HTML(f'{element}<script>{_asset("d2l-builder.js")}</script>')
 
 # %% ../nbs/kit/page.ipynb #e8bb408f

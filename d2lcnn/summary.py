@@ -6,13 +6,13 @@
 __all__ = ['shapes', 'summary', 'macs', 'receptive_field', 'Row', 'Summary']
 
 # %% ../nbs/kit/summary.ipynb #e8784c63
-import html
 import math
 from typing import NamedTuple
 
 from .checks import network
 from .guard import guarded, whole
 from .trace import by, run
+from .markup import escaped
 
 # %% ../nbs/kit/summary.ipynb #df75e2dd
 def shapes(
@@ -117,7 +117,7 @@ class Summary:
             style = f'padding:.15em .8em;white-space:nowrap;{rule}text-align:'
             sides = ('left', 'left', 'left', 'right', 'right', 'left')
             boxes = (
-                f'<{tag} style="{style}{side}">{html.escape(c)}</{tag}>'
+                f'<{tag} style="{style}{side}">{escaped(c)}</{tag}>'
                 for c, side in zip(row, sides)
             )
             return f'<tr>{"".join(boxes)}</tr>'
@@ -130,7 +130,7 @@ class Summary:
             '<table style="border-collapse:collapse;color:inherit;'
             'font-variant-numeric:tabular-nums">'
             '<caption style="caption-side:bottom;text-align:left;color:inherit;padding:.4em .8em">'
-            f'{html.escape(self._caption())}</caption>\n{rows}</tbody></table></div>'
+            f'{escaped(self._caption())}</caption>\n{rows}</tbody></table></div>'
         )
 
 # %% ../nbs/kit/summary.ipynb #e091a785

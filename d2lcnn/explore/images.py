@@ -7,7 +7,6 @@ __all__ = ['finite', 'load_image', 'data_url', 'image_block']
 
 # %% ../../nbs/kit/explore/images.ipynb #ee077fd1
 import base64
-import html
 import io
 import os
 
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 from .blocks import Block
 from ..guard import whole
+from ..markup import escaped
 
 # %% ../../nbs/kit/explore/images.ipynb #d155526a
 def _open(source):
@@ -185,7 +185,7 @@ def image_block(X, w, title):
     h = w * X.shape[0] / X.shape[1]
     sharp = ' style="image-rendering:pixelated"' if max(X.shape) <= 64 else ''
     box = f'x="0" y="24" width="{w}" height="{h:.1f}"'
-    body = f'<text class="b" x="0" y="9" font-size="14">{html.escape(title)}</text>'
+    body = f'<text class="b" x="0" y="9" font-size="14">{escaped(title)}</text>'
     body += f'<image {box} preserveAspectRatio="none"{sharp} href="{data_url(X)}"/>'
     body += f'<rect {box} style="fill:none;stroke:var(--line)"/>'
     return Block(w, h + 24, body)

@@ -7,13 +7,13 @@ __all__ = ['Layer', 'parse_layers', 'receptive_fields', 'draw_receptive_field', 
            'receptive_field_element']
 
 # %% ../../nbs/kit/explore/receptive_field.ipynb #8e9e817a
-import html
 import re
 from collections import namedtuple
 
 from . import base, blocks
 from .base import Explorer
 from ..guard import whole
+from ..markup import escaped
 
 # %% ../../nbs/kit/explore/receptive_field.ipynb #0791f739
 Layer = namedtuple('Layer', 'text kind kernel stride dilation')
@@ -198,7 +198,7 @@ def _cone_drawn(layers, fields, cone):
             parts.append(f'<path d="M{lo:.1f} {down}" fill="var(--mute)" opacity=".16"/>')
         below = lo, hi
         parts.append(f'<g transform="translate(0 {y})">{cells}</g>')
-        parts.append(_word(0, y + 11, html.escape(layer.text if layer else 'input'), 'b'))
+        parts.append(_word(0, y + 11, escaped(layer.text if layer else 'input'), 'b'))
         parts.append(_numbers(layer, (r, j), before, y + 11))
     return ''.join(parts)
 
