@@ -203,5 +203,14 @@ def _axes(axes, name, given):
     return guard.tensor(axes, name, '(C, C)')
 
 
-colour_axes = guarded(colour_axes, X=_float_images)
+def _whole_floats(X, name, given):
+    "A check: images in a type that has eigenvalues."
+    if _float_images(X, name, given).dtype not in (torch.float32, torch.float64):
+        raise TypeError(f'{name} is {X.dtype}, which has no eigenvalues here; use {name}.float()')
+    if 0 in X.shape or X.is_meta or not X.isfinite().all():
+        raise ValueError(f'{name} of shape {tuple(X.shape)} must hold finite pixels')
+    return X
+
+
+colour_axes = guarded(colour_axes, X=_whole_floats)
 random_colour = guarded(random_colour, X=_float_images, axes=_axes, strength=_from_0)

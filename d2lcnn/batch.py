@@ -56,7 +56,9 @@ def _split(name, split):
             f'{type(split).__name__} has none'
         ) from None
     if not n:
-        raise ValueError('the training split has no batches')
+        raise ValueError(
+            'data: the training split has no batches; is its limit 0, or the list empty?'
+        )
 
 # %% ../nbs/kit/batch.ipynb #0ef0d00c
 def check_batch(
@@ -174,7 +176,8 @@ def a_loss(value, name, given):
             f'{name}={_shown(value)} cannot be called; give one such as F.cross_entropy'
         )
     try:
-        inspect.signature(value).bind(None, None)
+        f = value.forward if isinstance(value, nn.Module) else value
+        inspect.signature(f).bind(None, None)
     except TypeError:
         raise TypeError(
             f'{name}={_shown(value)} must take outputs and labels: def loss(Y_hat, y)'
@@ -312,7 +315,11 @@ def hits(
 ):  # on the device; divided by the number of examples it is the accuracy; nan where there is none
     "How many examples are right."
     same, name = Y_hat.shape == y.shape, loss_name(loss)
-    if not y.is_floating_point() and Y_hat.shape[:1] + Y_hat.shape[2:] == y.shape:
+    if (
+        not y.is_floating_point()
+        and Y_hat.ndim > 1
+        and Y_hat.shape[:1] + Y_hat.shape[2:] == y.shape
+    ):
         right = Y_hat.argmax(1) == y
     elif same and name in ('binary_cross_entropy', 'BCELoss'):
         right = (Y_hat > 0.5) == (y > 0.5)

@@ -57,6 +57,10 @@ def _vector(v, name, given):
     if not isinstance(v, torch.Tensor) or v.is_complex():
         kind = v.dtype if isinstance(v, torch.Tensor) else type(v).__name__
         raise TypeError(f'{name} must be a tensor of {C} real numbers, got {kind}')
+    if v.device != given['X'].device:
+        raise ValueError(
+            f'{name} is on {v.device} and X on {given["X"].device}; move one of them'
+        )
     if v.shape != (C,):
         raise ValueError(
             f'{name} has the shape {tuple(v.shape)}; X has {C} channels on axis 1, '
@@ -140,6 +144,11 @@ def _input(X, name, given):
     if not isinstance(X, torch.Tensor):
         raise TypeError(f'{name} is a {type(X).__name__}, not a tensor')
     guard.floats(X, name)
+    if X.device != given['self'].weight.device:
+        where = given['self'].weight.device
+        raise ValueError(f'{name} is on {X.device} and the layer on {where}; move one of them')
+    if X.layout != torch.strided:
+        raise TypeError(f'{name} is in the layout {X.layout}; use {name}.to_dense()')
     if X.dim() != dims:
         raise ValueError(
             f'expected {dims}D input, got {X.dim()}D input of shape {tuple(X.shape)}; '
@@ -200,10 +209,11 @@ def lenet_bn(
 # %% ../nbs/10_batch_norm.ipynb #c2982f49
 def _norm(value, name, given):
     "A check: what makes a layer."
-    if not callable(value):
+    fixed = isinstance(value, type) and issubclass(value, nn.modules.batchnorm._BatchNorm)
+    if not callable(value) or isinstance(value, nn.Module) or fixed:
         raise TypeError(
-            f'{name}={value!r} must make a layer from (number of features, number of dimensions), '
-            'such as BatchNorm'
+            f'{name}={guard._shown(value)} must make a layer from (number of features, number of '
+            'dimensions), such as BatchNorm'
         )
     return value
 

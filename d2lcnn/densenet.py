@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from . import guard
-from .checks import affordable
+from .checks import affordable, called_with
 from .guard import at_least, guarded
 from .inputs import images_for
 
@@ -132,9 +132,7 @@ def _arch(arch, name, given):
 
 def _kind(block, name, given):
     "A check: what makes a block."
-    if not callable(block):
-        raise TypeError(f'{name}={block!r} must be a kind of block, such as DenseBlock')
-    return block
+    return called_with('a kind of block, such as DenseBlock', 1, 1, 1)(block, name, given)
 
 
 def _look(net, X):

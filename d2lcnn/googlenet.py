@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from . import guard
-from .checks import affordable, called, network
+from .checks import affordable, called_with, network
 from .guard import at_least, guarded, pair_from
 from .inputs import images_for
 
@@ -83,7 +83,8 @@ def _two(value, name, given):
     return tuple(guard.whole(n, f'{name}[{i}]', 1) for i, n in enumerate(value))
 
 
-_makes = called('what makes a layer or a block, such as conv_relu')
+_makes = called_with('what makes a layer, such as conv_relu', 1, 1, 1)
+_blocks = called_with('a kind of block, such as Inception', 1, 1, (1, 1), (1, 1), 1, conv=None)
 _channels = dict(
     in_channels=at_least(1), c1=at_least(1), c2=_two, c3=_two, c4=at_least(1), conv=_makes
 )
@@ -142,7 +143,7 @@ inception_stage = guarded(
     inception_stage,
     in_channels=at_least(1),
     number=_stage,
-    block=_makes,
+    block=_blocks,
     conv=_makes,
     width=_width,
 )
@@ -203,7 +204,7 @@ def _stages_meet(given):
 
 _ends = dict(in_channels=at_least(1), num_classes=at_least(1), width=_width)
 googlenet = guarded(
-    googlenet, _stages_meet, affordable, conv=_makes, block=_makes, **_ends
+    googlenet, _stages_meet, affordable, conv=_makes, block=_blocks, **_ends
 )
 googlenet = guard.watching(googlenet, _look, images_for)
 

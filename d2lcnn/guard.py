@@ -50,6 +50,8 @@ def whole(
         raise TypeError(f'{name}={_shown(value)} must be a whole number{way}') from None
     if low is not None and n < low or high is not None and n > high:
         raise ValueError(f'{name}={_shown(n)} must be a whole number {_range(low, high)}{way}')
+    if n.bit_length() > 1000:
+        raise ValueError(f'{name} has more than 300 digits; give a number that can be counted')
     return n
 
 

@@ -6,6 +6,8 @@
 __all__ = ['windows', 'draw_windows', 'pixel_use', 'conv_out']
 
 # %% ../nbs/02_padding_stride.ipynb #d6ca7d51
+import math
+
 import torch
 
 from .guard import fits, guarded, wholes
@@ -79,6 +81,8 @@ def _together(axes=None):
 
 def _countable(*settings):
     "Raise ValueError where a list of all pixels under all windows would fill the memory."
+    if math.prod(settings[0]) > 10**7:
+        raise ValueError(f'n={settings[0]} has more than 10,000,000 pixels; give a smaller n')
     for n, k, s, p, d in zip(*settings):
         read = ((n + 2 * p - d * (k - 1) - 1) // s + 1) * k
         if max(n, read) > 10**7:

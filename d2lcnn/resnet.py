@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import guard
-from .checks import affordable
+from .checks import affordable, called_with
 from .guard import at_least, guarded, yes_or_no
 from .inputs import images_for
 
@@ -84,9 +84,9 @@ def resnet_block(
 # %% ../nbs/11_resnet.ipynb #32cb771d
 def _kind(value, name, given):
     "A check: what makes a block."
-    if not callable(value):
-        raise TypeError(f'{name}={value!r} must be a kind of block, such as Residual')
-    return value
+    return called_with('a kind of block, such as Residual', 1, 1, use_1x1conv=False, stride=1)(
+        value, name, given
+    )
 
 
 resnet_block = guarded(

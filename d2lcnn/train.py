@@ -25,7 +25,7 @@ from .batch import a_loss, check_batch, check_outputs, hits, looked_at, splits, 
 from .callbacks import SCHEDULES, Callback, LastWhole, Progress, callback_list
 from .callbacks import cosine, one_cycle
 from .checkpoint import plain
-from .checks import called, instance, maybe, network, number_in, truth_value
+from .checks import called, called_with, instance, maybe, network, number_in, truth_value
 from .data import try_gpu
 from .engine import Engine, an_optimizer, device_name, device_of, make_optimizer, summed
 from .files import load, save
@@ -199,7 +199,14 @@ def confusion_matrix(
     return torch.bincount(y * C + Y_hat.argmax(1), minlength=C * C).view(C, C)
 
 # %% ../nbs/kit/train.ipynb #f70426ba
-_context = called('what gives a context, such as contextlib.nullcontext')
+def _context(value, name, given):
+    "A check: what gives a context."
+    way = 'what gives a context, such as contextlib.nullcontext'
+    if not hasattr(called_with(way)(value, name, given)(), '__enter__'):
+        raise TypeError(f'{name}={value!r:.60} must be {way}')
+    return value
+
+
 _when = maybe(called('a function'))
 _steps = dict(loss=a_loss, context=_context)
 _model = called('a network')

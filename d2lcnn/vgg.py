@@ -81,14 +81,16 @@ _LIKE = (
 
 def _blocks(arch, name, given):
     "A check of an architecture; the error says which pair is wrong, and what would be right."
-    if isinstance(arch, (str, bytes)) or not hasattr(arch, '__iter__'):
-        raise TypeError(f'{name}={arch!r} must be a sequence of {_LIKE}')
+    scalar = getattr(arch, 'ndim', 1) == 0
+    if isinstance(arch, (str, bytes)) or not hasattr(arch, '__iter__') or scalar:
+        raise TypeError(f'{name}={guard._shown(arch)} must be a sequence of {_LIKE}')
     arch = tuple(arch)
     if not arch:
         raise ValueError(f'{name} has no block; give {_LIKE}')
     pairs = []
     for i, pair in enumerate(arch):
-        if isinstance(pair, (str, bytes)) or not hasattr(pair, '__len__') or len(pair) != 2:
+        two = hasattr(pair, '__len__') and getattr(pair, 'ndim', 1) == 1 and len(pair) == 2
+        if isinstance(pair, (str, bytes, dict, set)) or not two:
             raise ValueError(f'block {i} of {name} is {pair!r}; {name} consists of {_LIKE}')
         words = f'block {i} of {name}: num_convs', f'block {i} of {name}: out_channels'
         most = 1000, None

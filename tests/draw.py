@@ -25,6 +25,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -221,6 +222,8 @@ def draws(first, last, seed=SEED, only='', tally=None, seconds=SECONDS, tell=Non
             name, number = rounds[i % len(rounds)], i
             draw = drawn(name, number, seed)
             kind, said = outcome(draw, seconds)
+            if kind == 'hang':  # again, in case the machine was busy
+                kind, said = outcome(drawn(name, number, seed), seconds)
             tally.add(name, number, kind, said, draw)
             tally.done = i + 1
             close_figures()
@@ -254,6 +257,8 @@ def main(argv=None):
     parser.add_argument('--seconds', type=float, default=SECONDS, help='limit of one draw')
     parser.add_argument('--only', default='', help='names that begin so, such as conv.corr2d')
     parser.add_argument('--keep', type=Path, help='file to go on from')
+    parser.add_argument('--first', type=int, default=0, help='number of the first draw')
+    parser.add_argument('--jobs', type=int, default=1, help='so many processes, a part of the draws each')
     parser.add_argument('--repeat', type=int, help='one draw of the name that --only gives')
     parser.add_argument('--show', type=int, default=40, help='findings to print')
     args = parser.parse_args(argv)
@@ -268,6 +273,9 @@ def main(argv=None):
                 traceback.print_exc()
         return 0
     tally, began = Tally(), time.monotonic()
+    tally.done = args.first
+    if args.jobs > 1:
+        return report(side_by_side(args), args.show)
     keep = args.keep.resolve() if args.keep else None
     if keep and keep.exists():
         tally = Tally.of_json(keep.read_text())
@@ -282,7 +290,32 @@ def main(argv=None):
     draws(tally.done, args.draws, args.seed, args.only, tally, args.seconds, tell)
     if keep:
         keep.write_text(tally.to_json())
-    for kind, name, number, said, given in tally.found[: args.show]:
+    return report(tally, args.show)
+
+
+def side_by_side(args):
+    "The draws in several processes, each with a part of them and a file of its own to go on from."
+    keep, cuts = args.keep or Path('drawn.json'), range(args.jobs + 1)
+    edges = [args.first + (args.draws - args.first) * k // args.jobs for k in cuts]
+    files = [keep.with_name(f'{keep.stem}-{k}{keep.suffix}') for k in range(args.jobs)]
+    command = [sys.executable, __file__, '--seed', str(args.seed), '--seconds', str(args.seconds),
+               '--only', args.only, '--show', '0']
+    parts = [subprocess.Popen([*command, '--first', str(a), '--draws', str(b), '--keep', str(f)])
+             for a, b, f in zip(edges, edges[1:], files)]
+    for part in parts:
+        part.wait()
+    tally = Tally()
+    for file in files:
+        part = Tally.of_json(file.read_text())
+        for name, counts in part.counts.items():
+            tally.counts[name].update(counts)
+        tally.found += part.found
+    return tally
+
+
+def report(tally, show):
+    "Findings and table; 1 where something was silently wrong or did not end."
+    for kind, name, number, said, given in tally.found[:show]:
         print(f'{kind}: {name} #{number}: {given}\n    {said}')
     print(tally.table())
     total = tally.total()

@@ -2,6 +2,7 @@
 
 `EXCEPT` lists what is not drawn, each with its reason; tests/test_draw_inputs.py fails for any other name."""
 
+import copy
 import math
 import statistics
 import types
@@ -243,7 +244,7 @@ def _kmax(Y, X, k, dim=-1):
 
 
 draws('pooling.kmax_pool', _kmax, 4, X=Kind(maps(('A',), ('A', 'B'), ('A', 'B', 'C'), floats=False).good, lambda v: isinstance(v, torch.Tensor), maps(('A', 'B')).near), k=whole(1, good=lambda r, g: r.choice((1, 2))),
-      dim=whole(-1, 3, good=lambda r, g: -1))
+      dim=whole(-5, 4, good=lambda r, g: -1))
 
 # ------------------------------------------------------------------ 05 to 12: networks
 
@@ -391,8 +392,9 @@ def _shape(Y, X, **_):
 
 
 draws('alexnet.hog', lambda Y, X, **_: None if len(Y) == len(X) else 'lost images', X=maps(('N', 1, 8, 8)), bins=whole(1), cell=whole(1, good=lambda r, g: r.choice((2, 4))))
-draws('alexnet.random_flip', _shape, X=pixels, p=real(0, 1))
-draws('alexnet.random_crop', _shape, X=pixels, by=whole(0))
+some_images = maps(('N', 'C', 'H', 'W'), floats=False)
+draws('alexnet.random_flip', _shape, X=some_images, p=real(0, 1))
+draws('alexnet.random_crop', _shape, X=some_images, by=whole(0))
 draws('alexnet.random_light', _shape, X=pixels, brightness=real(0, good=0.1), contrast=real(0, good=0.2))
 draws('alexnet.augment', _shape, X=pixels)
 draws('alexnet.colour_axes', lambda a, X: None if a.shape == (X.shape[1],) * 2 else 'shape', X=pixels)
@@ -459,7 +461,8 @@ _digits = {}
 def digits():
     if not _digits:
         _digits['d'] = data_module.digits(batch_size=32, size=8, limit=64, device='cpu')
-    return _digits['d']
+    d = _digits['d']
+    return data_module.Data(d.name, *map(copy.copy, d))
 
 
 def method(name, make, attribute, times=1, /, want=None, **kinds):
@@ -633,7 +636,7 @@ draws('explore.pooling.why_no_pooling', size=whole(1), window=whole(1), stride=w
 layer_text = of('conv3 pool2', 'conv5/2*2', near=('', 'x', 'conv', 'conv99', 'conv3/2/2', 3, None, b'conv3', [], 'conv3 ' * 20, '<b>', 'conv0', 'conv' + '9' * 6000))
 draws('explore.receptive_field.parse_layers', None, 2, text=layer_text)
 draws('explore.receptive_field.receptive_fields', layers=layer_text)
-draws('explore.receptive_field.draw_receptive_field', None, 2, layers=layer_text, upto=optional(whole(1, good=lambda r, g: 1)))
+draws('explore.receptive_field.draw_receptive_field', None, 2, layers=layer_text, upto=optional(whole(0, good=lambda r, g: 1)))
 draws('explore.receptive_field.explore_receptive_field', then=pictured, layers=layer_text)
 draws('explore.receptive_field.receptive_field_element', layers=layer_text)
 photo = Kind(lambda r, g: torch.rand(12, 14), None, (None, 'no such file', 3, torch.ones(3), torch.ones(2, 2, 2, 2), torch.full((4, 4), math.nan), np.ones((4, 4, 3)), torch.ones(0, 3), [[1, 2], [3]], '.', b'x', torch.ones(4, 4).cfloat()))
@@ -691,7 +694,7 @@ draws('experiment.Experiment', name=of('99.drawn', near=(3, None)), question=tex
 draws('page.builder', net=among(*d2lcnn.page.STACKS))
 draws('page.lenet_page', net=among('lenet5', 'lenet'))
 draws('page.page_weights', name=among('lenet5', 'lenet'))
-draws('page.pack', lambda a, W: None if a['rows'] == len(W) else 'rows', W=maps(('A', 'B'), ('A', 'B', 'C', 'D')))
+draws('page.pack', lambda a, W: None if a['rows'] == len(W) else 'rows', W=Kind(maps(('A', 'B'), ('A', 'B', 'C', 'D')).good, lambda v: isinstance(v, torch.Tensor) and v.ndim > 1, maps(('A', 'B')).near))
 draws('page.unpack', packed=made(lambda: d2lcnn.page.pack(torch.randn(2, 3)), None, {}, {'text': 'x', 'rows': 2, 'scale': [1]}, 3), shape=of((2, 3), near=((3, 3), None, 'x', (-1, 3))))
 draws('page.folded', net=made(lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), None, 3, nn.Sequential(nn.BatchNorm2d(2)), nn.Linear(2, 2), nn.ReLU, [nn.ReLU()], fits=is_net))
 draws('page.page_net', net=made(lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10)), None, 3, nn.Sequential(nn.GELU()), nn.Linear(2, 2), nn.ReLU, fits=is_net), data=made(digits, None, 3, 'digits', []), samples=whole(0, good=lambda r, g: 1))
@@ -724,8 +727,8 @@ draws('compat.layers.ResNeXtBlock', num_channels=whole(1, good=lambda r, g: 8), 
 draws('compat.layers.resnet18', num_classes=classes, in_channels=channels, output=optional(classes))
 draws('compat.scratch.Accumulator', n=whole(0))
 draws('compat.scratch.synthetic_data', w=of(torch.tensor([1.0, 2.0]), near=(None, 3, [1, 2], torch.ones(2, 2), torch.ones(0))), b=real(good=1.0), num_examples=whole(0))
-draws('compat.scratch.linreg', X=maps((4, 2), kinds=(torch.float32,)), w=of(torch.ones(2, 1), near=(None, torch.ones(3, 1), [1, 2])), b=real(good=1.0))
-draws('compat.scratch.squared_loss', y_hat=maps((4, 1), kinds=(torch.float32,)), y=of(torch.ones(4), near=(None, torch.ones(3), [1])))
+draws('compat.scratch.linreg', X=Kind(maps((4, 2), kinds=(torch.float32,)).good, lambda v: isinstance(v, torch.Tensor), maps((4, 2)).near), w=of(torch.ones(2, 1), near=(None, torch.ones(3, 1), [1, 2])), b=real(good=1.0))
+draws('compat.scratch.squared_loss', y_hat=Kind(maps((4, 1), kinds=(torch.float32,)).good, lambda v: isinstance(v, torch.Tensor), maps((4, 1)).near), y=of(torch.ones(4), near=(None, torch.ones(3), [1])))
 draws('compat.scratch.sgd', params=made(lambda: [_with_gradient()], None, 3, [torch.ones(2)], [nn.Parameter(torch.ones(2))]), lr=real(above=0, good=0.1), batch_size=whole(1))
 
 
@@ -739,7 +742,7 @@ curve = Kind(lambda r, g: [1.0, 2.0, 3.0], None, (None, 3, 'abc', [], [[1, 2], [
 draws('compat.plots.set_figsize', figsize=of((3, 2), near=(3, None, (0, 0), (-1, 2), 'ab', (1, 2, 3), (math.nan, 1), (10**9, 2))))
 draws('compat.plots.plot', X=curve, Y=optional(curve), legend=of(None, ['a'], near=(3, 'a')), xlim=of(None, [0, 3], near=(3, [1], 'ab', [0, math.nan])), xscale=among('linear', 'log'), fmts=of(('-',), near=((), None, 3, ('zz',))))
 draws('compat.plots.show_images', imgs=Kind(maps(('N', 'H', 'W')).good, None, (None, 3, [], torch.ones(3), [torch.ones(3)], 'ab', torch.ones(2, 5, 4, 4))), num_rows=whole(1), num_cols=optional(whole(1, good=lambda r, g: 8)), titles=of(None, near=(3, ['a'])), scale=real(above=0, good=1.0))
-draws('compat.plots.show_fashion_mnist', images=maps(('N', 1, 'H', 'W')), labels=of(list('abcdefgh'), near=(None, 3, ['a'])))
+draws('compat.plots.show_fashion_mnist', images=maps(('N', 1, 'H', 'W'), floats=False), labels=of(list('abcdefgh'), near=(None, 3, ['a'])))
 draws('compat.plots.Animator', then=lambda r, a, g: a.add(1, (2, 3)), xlabel=of(None, 'x', near=(3,)), legend=of(None, ['a'], near=(3,)), xlim=of(None, [1, 3], near=(3, [1])), xscale=among('linear', 'log'), nrows=whole(1, good=lambda r, g: 1), ncols=whole(1, good=lambda r, g: 1), figsize=of((3, 2), near=(3, (0, 0))))
 draws('compat.training.accuracy', lambda a, y_hat, y: None if 0 <= a <= max(1, len(y)) else f'{a}', y_hat=logits, y=labels)
 for _f in ('evaluate_accuracy',):
@@ -749,7 +752,7 @@ updater = made(lambda: torch.optim.SGD([nn.Parameter(torch.ones(1))], 0.1), None
 draws('compat.training.train_epoch_ch3', net=the_net, train_iter=loader, loss=losses, updater=updater)
 draws('compat.training.train_ch3', net=the_net, train_iter=loader, test_iter=loader, loss=losses, num_epochs=whole(0, good=lambda r, g: 1), updater=updater)
 draws('compat.training.train_ch6', None, 2, net=the_net, train_iter=loader, test_iter=loader, num_epochs=whole(1, good=lambda r, g: 1), lr=real(above=0, good=0.1), device=DEVICE)
-draws('compat.training.train_ch5', net=the_net, train_iter=loader, test_iter=loader, batch_size=whole(1), device=of('cpu', near=('gpu', None, 3)), optimizer=updater, num_epochs=whole(1, good=lambda r, g: 1))
+draws('compat.training.train_ch5', net=the_net, train_iter=loader, test_iter=loader, batch_size=UNKNOWN, device=of('cpu', near=('gpu', None, 3)), optimizer=updater, num_epochs=whole(1, good=lambda r, g: 1))
 draws('compat.training.predict_ch3', net=the_net, test_iter=loader, n=whole(1))
 M = d2lcnn.compat.modules if hasattr(d2lcnn, 'compat') else None
 draws('compat.modules.LeNet', lr=real(above=0, good=0.1), num_classes=classes)
@@ -808,3 +811,8 @@ EXCEPT = {  # a module or a name: why it is not drawn
     **{f'guard.{n}': 'a check, drawn through every function that it guards' for n in (
         'guarded watching at_least pair_from among floats alike fits by groups_divide slices_match sums_hold window_in kernel_for').split()},
 }
+
+# what builds many millions of weights for each draw comes a third as often as what does not
+_HEAVY = ('alexnet.alexnet', 'nin.nin', 'resnet.resnet18', 'resnet.resnet34', 'resnet.resnet50', 'resnet.preact_resnet18', 'resnet.resnet', 'compat.layers.resnet18',
+          'page.page_weights', 'compat.plots.Animator')
+WEIGHTS.update({name: 1 if name in _HEAVY else 3 * times for name, times in WEIGHTS.items()})

@@ -159,7 +159,9 @@ def _arrays(value, name, given):
     return value
 
 
-load_array = _guarded(load_array, data_arrays=_arrays, batch_size=_at_least(1), is_train=_yes_or_no)
+load_array = _guarded(
+    load_array, data_arrays=_arrays, batch_size=_at_least(1, 2**31), is_train=_yes_or_no
+)
 DataIter.__init__ = _guarded(
     DataIter.__init__, batches=_instance(_data.Batches, way='such as data.train')
 )

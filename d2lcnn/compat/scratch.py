@@ -107,7 +107,17 @@ def _numbers(value, name, given):
 
 
 def _number_or_tensor(value, name, given):
-    return value if isinstance(value, torch.Tensor) else _number_in()(value, name, given)
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value
+    return _number_in()(value, name, given)
+
+
+def _one_bias(value, name, given):
+    "A check: one number, or a float tensor with one."
+    value = _number_or_tensor(value, name, given)
+    if isinstance(value, torch.Tensor) and value.numel() != 1:
+        raise ValueError(f'{name} has shape {tuple(value.shape)}; give one number')
+    return value
 
 
 def _inner(given):
@@ -137,9 +147,7 @@ def _with_gradients(value, name, given):
 
 
 Accumulator.__init__ = _guarded(Accumulator.__init__, n=_at_least(0, 10**6))
-synthetic_data = _guarded(
-    synthetic_data, w=_vector, b=_number_or_tensor, num_examples=_at_least(0, 10**8)
-)
-linreg = _guarded(linreg, _inner, X=_numbers, w=_numbers, b=_number_or_tensor)
+synthetic_data = _guarded(synthetic_data, w=_vector, b=_one_bias, num_examples=_at_least(0, 10**8))
+linreg = _guarded(linreg, _inner, X=_numbers, w=_numbers, b=_one_bias)
 squared_loss = _guarded(squared_loss, _alike, y_hat=_numbers, y=_numbers)
-sgd = _guarded(sgd, params=_with_gradients, lr=_number_in(above=0), batch_size=_at_least(1))
+sgd = _guarded(sgd, params=_with_gradients, lr=_number_in(above=0), batch_size=_at_least(1, 2**31))

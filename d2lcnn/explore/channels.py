@@ -54,6 +54,7 @@ def draw_channels(
     name='Y',  # what the output is called
 ):  # SVG
     "Every channel with its own kernel slice, and the sum over the channels."
+    whole(position, 'position', 0)
     from d2lcnn.channels import corr2d_multi_in
 
     X, K = base.matrix(X, 'X', 3), base.matrix(K, 'K', 3)

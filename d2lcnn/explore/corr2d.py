@@ -23,6 +23,7 @@ def draw_corr2d(
     position=0,  # which output cell, counted row by row
 ):  # SVG
     "The kernel on the input at one position, its products and their sum."
+    whole(position, 'position', 0)
     from d2lcnn.conv import corr2d
 
     X, K = base.matrix(X, 'X'), base.matrix(K, 'K')
@@ -162,6 +163,8 @@ def explore_corr2d(
 # %% ../../nbs/kit/explore/corr2d.ipynb #4ed5a4ca
 def _json(M):
     "Rows of numbers, whole ones without a point."
+    if not M.isfinite().all():
+        raise ValueError('the figure shows finite numbers; X and K hold nan or infinity')
     rows = [[int(v) if v == int(v) else round(v, 6) for v in row] for row in M.tolist()]
     return json.dumps(rows)
 

@@ -51,6 +51,7 @@ def draw_padding_stride(
     position=0,  # which output cell, counted row by row
 ):  # SVG
     "Where the kernel can lie, how often each pixel is read, and the formula with its numbers."
+    whole(position, 'position', 0)
     from d2lcnn.padding_stride import conv_out
 
     given = zip(_LIMITS.items(), (size, kernel, padding, stride, dilation))

@@ -53,6 +53,7 @@ def draw_pooling(
     from d2lcnn.pooling import pool2d
 
     one_of(mode, 'mode', ('max', 'avg'))
+    whole(position, 'position', 0)
     k, s = whole(window, 'window', 1, 1000), whole(stride, 'stride', 1, 1000)
     p, X = whole(padding, 'padding', 0, 1000), base.matrix(X, 'X')
     base.fits('X', X, (8, 8))
