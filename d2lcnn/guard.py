@@ -125,6 +125,8 @@ def one_of(value, name, choices):
 def flag(value, name) -> bool:
     "`value` as `True` or `False`; 0, 1 and NumPy's pass, text and `None` do not."
     try:
+        if getattr(value, 'ndim', 0):
+            raise TypeError
         return bool(value) if _is_bool(value) else bool(whole(value, name, 0, 1))
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f'{name}={_shown(value)} must be True or False') from None

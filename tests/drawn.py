@@ -807,6 +807,7 @@ EXCEPT = {  # a module or a name: why it is not drawn
                      'show.color_scale', 'engine.summed', 'engine.Recorded', 'train.diverged', 'train.rng_kept', 'train.new_history', 'compat.scratch.Benchmark', 'compat.plots.set_axes',
                      'compat.trainer.FashionMNIST', 'compat.modules.ProgressBoard', 'compat.training.evaluate_accuracy_gpu', 'batch.a_loss', 'batch.batches_for', 'batch.told',
                      'callbacks.a_callback', 'callbacks.callback_list', 'engine.an_optimizer', 'evidence.one_axes', 'show.color_map', 'show.headline'), _INSIDE),
+    'markup': 'takes any value; tests/test_markup.py gives it hostile names',
     'download.fetch': 'downloads; tests/test_data.py draws what servers answer',
     **{f'guard.{n}': 'a check, drawn through every function that it guards' for n in (
         'guarded watching at_least pair_from among floats alike fits by groups_divide slices_match sums_hold window_in kernel_for').split()},
