@@ -131,11 +131,8 @@ class BatchNorm(nn.Module):
 # %% ../nbs/10_batch_norm.ipynb #6cf5c7cc
 def _dims(value, name, given):
     "A check: a number of axes that the layer knows."
-    if isinstance(value, bool) or value not in (2, 3, 4):
-        raise ValueError(
-            f'{name}={value!r} must be 2 for (N, C), 3 for (N, C, L) or 4 for (N, C, H, W)'
-        )
-    return guard.whole(value, name)
+    way = 'it is 2 for (N, C), 3 for (N, C, L), 4 for (N, C, H, W)'
+    return guard.whole(value, name, 2, 4, way)
 
 
 def _input(X, name, given):

@@ -190,7 +190,10 @@ class Checkpoint(Callback):
     order = 80
 
     def __init__(self, path):
-        self._path = writable(file_path(path, 'path', {}), 'checkpoint')
+        try:
+            self._path = writable(file_path(path, 'path', {}), 'checkpoint')
+        except FileNotFoundError as e:
+            raise ValueError(f'path={path!r}: its folder cannot be made ({e})') from None
 
     def start(self, run):
         try:

@@ -222,7 +222,7 @@ def sizes(
     return check
 
 # %% ../nbs/kit/checks.ipynb #b20affd0
-MOST = 2**30  # numbers that a network of this book may hold: 4 GiB in float32
+MOST = 2**28  # numbers that a network of this book may hold: 1 GiB in float32
 _weighing = contextvars.ContextVar('weighing', default=False)
 
 
@@ -280,7 +280,7 @@ def most_in(values):
 def _too_large(sizes, many):
     numbers = {k: v for k, v in sizes.items() if most_in([v])}
     said = ', '.join(f'{k}={_shown(v)}' for k, v in numbers.items())
-    return f'{said} make {many}; the bound is {MOST:,}, which are 4 GiB, so take smaller sizes'
+    return f'{said} make {many}; the bound is {MOST:,} (d2lcnn.checks.MOST); take smaller sizes'
 
 
 affordable.of_function = True  # `guarded` gives it the function, too

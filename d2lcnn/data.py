@@ -93,6 +93,8 @@ def _check_images(images, name, given=None):
         if isinstance(images, torch.Tensor):
             got = f'{images.dtype} of shape {tuple(images.shape)}'
         raise TypeError(f'{name} must be a uint8 tensor (N, H, W), not {got}')
+    if images.layout != torch.strided:
+        raise TypeError(f'{name} is in the layout {images.layout}; use {name}.to_dense()')
     return images
 
 
@@ -362,6 +364,7 @@ Batches.__init__ = guarded(
     classes=_class_names,
     labels=_labels,
     shuffle=yes_or_no,
+    batch_size=at_least(1, 2**31),
     rows=lambda v, name, given: None if v is None else _row_numbers(v, name, given),
 )
 def _rows_to_read(rows, name, given):
@@ -372,6 +375,7 @@ def _rows_to_read(rows, name, given):
 
 
 Batches.batch = guarded(Batches.batch, rows=_rows_to_read)
+Batches.in_batches = guarded(Batches.in_batches, batch_size=at_least(1, 2**31))
 Data.__init__ = guarded(Data.__init__, **dict.fromkeys(('train', 'valid', 'test'), _split_of))
 
 # %% ../nbs/kit/data.ipynb #68ceb16f

@@ -123,9 +123,11 @@ def densenet(
 # %% ../nbs/12_densenet.ipynb #8d37f91d
 def _arch(arch, name, given):
     "A check: how many layers each block has."
-    if isinstance(arch, (str, bytes)) or not hasattr(arch, '__len__') or not len(arch):
+    listed = isinstance(arch, (tuple, list)) or getattr(arch, 'ndim', 0) == 1
+    if not listed or not len(arch):
         raise TypeError(
-            f'{name}={arch!r} must list how many layers each block has, such as (4, 4, 4, 4)'
+            f'{name}={guard._shown(arch)} must list how many layers each block has, such as '
+            '(4, 4, 4, 4)'
         )
     return tuple(guard.whole(n, f'{name}[{i}]', 1, 1000) for i, n in enumerate(arch))
 

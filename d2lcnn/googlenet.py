@@ -75,7 +75,8 @@ class Inception(nn.Module):
 # %% ../nbs/09_googlenet.ipynb #045e421e
 def _two(value, name, given):
     "A check: the two channel numbers of a path with a 1×1 convolution in front."
-    if isinstance(value, (str, bytes)) or not hasattr(value, '__len__') or len(value) != 2:
+    listed = isinstance(value, (tuple, list)) or getattr(value, 'ndim', 0) == 1
+    if not listed or len(value) != 2:
         raise TypeError(
             f'{name}={value!r} must be a pair (channels after the 1×1, channels at the end), '
             'such as (96, 128)'

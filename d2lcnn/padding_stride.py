@@ -85,9 +85,9 @@ def _countable(*settings):
         raise ValueError(f'n={settings[0]} has more than 10,000,000 pixels; give a smaller n')
     for n, k, s, p, d in zip(*settings):
         read = ((n + 2 * p - d * (k - 1) - 1) // s + 1) * k
-        if max(n, read) > 10**7:
+        if max(n + 2 * p, read) > 10**6:
             raise ValueError(
-                f'n={n:,} and k={k:,} make {read:,} reads, more than 10,000,000; conv_out counts '
+                f'n={n:,} and k={k:,} make {read:,} reads, more than 1,000,000; conv_out counts '
                 'windows of any size'
             )
 

@@ -10,13 +10,12 @@ import math
 import operator
 import pkgutil
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 import d2lcnn
 
@@ -130,6 +129,7 @@ class Kind:
     good: object  # (random, the arguments before) -> a value that must work, if all others do
     fits: object = None  # value -> False where an answer would be wrong; None: nothing is known
     near: tuple = ()  # values just outside
+    always: bool = False  # is it given in every draw, also where it has a default?
 
     def bad(self, r, given):
         if self.near and r.random() < 0.4:
@@ -272,6 +272,11 @@ def optional(kind):
     return Kind(good, fits, tuple(v for v in kind.near if v is not None))
 
 
+def always(kind):
+    "The same, given in every draw: left out, it would train for minutes."
+    return replace(kind, always=True)
+
+
 text = functools.partial(of, 'a', 'two words', '<b>&"', fits=None)
 UNKNOWN = Kind(lambda r, g: anything(r))
 
@@ -322,7 +327,7 @@ def arguments(r, kinds, needed):
     for name, kind in kinds.items():
         if name in bad:
             given[name] = kind.bad(r, given)
-        elif name in needed or r.random() < 0.5:
+        elif name in needed or kind.always or r.random() < 0.5:
             try:
                 given[name] = kind.good(r, given)
             except Exception:  # what came before it is bad

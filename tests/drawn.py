@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from drawers import (
-    DEVICE, DRAWERS, DTYPES, NET, UNKNOWN, WEIGHTS, Draw, Kind, _parts, _small_net, among, anything, arguments, close,
-    draws, fixed, flag, is_net, is_whole, made, maps, modules, of, optional, pair, public, real, text, whole,
+    DEVICE, DRAWERS, NET, UNKNOWN, WEIGHTS, Draw, Kind, _parts, _small_net, always, among, arguments, close,
+    draws, fixed, flag, is_net, is_whole, made, maps, modules, of, optional, pair, real, text, whole,
 )
 
 import d2lcnn
@@ -684,8 +684,8 @@ draws('zoo.data_of', None, 2, recipe=of(Z.Recipe(1, 0.1, 16, 8, 'digits'), near=
       seed=whole(0, 10**12), limit=optional(whole(1, good=lambda r, g: 10)), device=DEVICE)
 draws('zoo.train_by', None, 2, net=the_net, recipe=of(Z.Recipe(1, 0.1, 16, 8, 'digits'), near=(None, 'classic', 3, Z.Recipe(1, 0.1, optimizer='x'), Z.Recipe(1, -1), Z.Recipe('a', 0.1), Z.Recipe(1, 0.1, init='x'), Z.Recipe(1, 0.1, schedule='x'), Z.Recipe(1, 0.1, ema=2),
       Z.Recipe(1, 0.1, optimizer=3), Z.Recipe(1, 0.1, settings=dict(momentum=-1)), Z.Recipe(1, 0.1, label_smoothing=7), Z.Recipe(1, 0.1, settings=dict(nope=1)))), data=three, seed=whole(-(10**12), 10**12, good=lambda r, g: 0), verbose=flag())
-draws('zoo.train', name=of('lenet', near=('x', None, 3)), recipe=of('classic', near=('x', 3, None)), seed=whole(-(10**12), 10**12, good=lambda r, g: 0), data=of('digits', near=('x', 3, [])), limit=of(16, near=(0, -1, 'x', 1.5)), device=DEVICE,
-      callbacks=callbacks, verbose=flag(), epochs=of(0, near=(-1, 'x', 1.5, None, True)))
+draws('zoo.train', name=of('lenet', near=('x', None, 3)), recipe=of('classic', near=('x', 3, None)), seed=whole(-(10**12), 10**12, good=lambda r, g: 0), data=always(of('digits', near=('x', 3, []))), limit=always(of(16, near=(0, -1, 'x', 1.5))), device=DEVICE,
+      callbacks=callbacks, verbose=flag(), epochs=always(of(0, near=(-1, 'x', 1.5, None, True))))
 draws('record.record', name=of('x', near=(None, 3, [])), recipe=of('classic', near=('x', 3, None)), seed=UNKNOWN)
 S, V = d2lcnn.experiment.Settings, d2lcnn.experiment.Variant
 draws('experiment.experiment', name=of('07.pairs', '05.activations', near=('x', None, 3, [])))
