@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST', 'number_in', 'maybe', 'either', 'truth_value', 'network', 'called', 'called_with', 'words', 'file_path',
-           'there', 'kind_of_number', 'listed', 'one_from', 'numbers', 'mapping', 'instance', 'sizes', 'affordable',
+           'there', 'kind_of_number', 'listed', 'one_from', 'numbers', 'mapping', 'instance', 'sizes', 'class_numbers',
+           'class_names', 'row_numbers', 'rows_to_read', 'must_compute', 'byte_images', 'augmentation', 'affordable',
            'most_in']
 
 # %% ../nbs/kit/checks.ipynb #0e9b0c92
@@ -220,6 +221,79 @@ def sizes(
         return shape
 
     return check
+
+# %% ../nbs/kit/checks.ipynb #6df1d708
+def class_numbers(labels, name, given):
+    "A check: class numbers of the images, each with a name."
+    if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or labels.dtype != torch.int64:
+        got = type(labels).__name__
+        if isinstance(labels, torch.Tensor):
+            got = f'{labels.dtype} of shape {tuple(labels.shape)}'
+        raise TypeError(f'{name} must be a tensor of class numbers, int64 (n,), not {got}')
+    n = len(given['classes'])
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < n:
+        low, high = int(labels.min()), int(labels.max())
+        raise ValueError(f'{name} run from {low} to {high}, but there are {n} classes, from 0 on')
+    return labels
+
+
+def class_names(classes, name, given):
+    "A check: a list of names."
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, (list, tuple)) or not classes:
+        raise TypeError(f'{name}={classes!r:.60} must be a list of names, one per class')
+    return classes
+
+
+def row_numbers(rows, name, given):
+    "A check: numbers of rows of the images."
+    n = len(given['images'] if 'images' in given else given['self'].images)
+    if not isinstance(rows, torch.Tensor) or rows.dtype != torch.int64 or rows.ndim != 1:
+        raise TypeError(f'{name} must be a tensor of row numbers, such as torch.tensor([0, 1])')
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < n:
+        most = int(rows.max())
+        raise ValueError(f'{name} run from {int(rows.min())} to {most}; there are {n:,} images')
+    return rows
+
+
+def rows_to_read(rows, name, given):
+    "A check for each batch: cheap, and without waiting for a GPU."
+    if isinstance(rows, torch.Tensor) and rows.dtype == torch.int64 and rows.device.type != 'cpu':
+        return rows
+    return row_numbers(rows, name, given)
+
+# %% ../nbs/kit/checks.ipynb #2d3494f5
+def must_compute(device, way):
+    "Raise ValueError unless a tensor can be made and read on this device."
+    try:
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError):
+        raise ValueError(f'device={str(device)!r} cannot compute here; {way}') from None
+
+# %% ../nbs/kit/checks.ipynb #038693e2
+def byte_images(images, name, given=None):
+    "A check: gray images in bytes."
+    if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 3:
+        got = type(images).__name__
+        if isinstance(images, torch.Tensor):
+            got = f'{images.dtype} of shape {tuple(images.shape)}'
+        raise TypeError(f'{name} must be a uint8 tensor (N, H, W), not {got}')
+    if images.layout != torch.strided:
+        raise TypeError(f'{name} is in the layout {images.layout}; use {name}.to_dense()')
+    return images
+
+
+def augmentation(augment):
+    "`augment`, when it can be called with a batch, or None."
+    if augment is not None and not callable(augment):
+        raise TypeError(f'augment={_shown(augment)} must be a function of a batch X, or None')
+    if augment is not None:
+        try:
+            inspect.signature(augment).bind(None)
+        except TypeError:
+            raise TypeError(f'augment={_shown(augment)} must take a batch X alone') from None
+        except ValueError:  # not written in Python
+            pass
+    return augment
 
 # %% ../nbs/kit/checks.ipynb #b20affd0
 MOST = 2**28  # numbers that a network of this book may hold: 1 GiB in float32

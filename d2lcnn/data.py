@@ -9,7 +9,6 @@ __all__ = ['resize', 'MAX_SEED', 'load_data', 'try_gpu', 'find_device', 'mean_an
 
 # %% ../nbs/kit/data.ipynb #f47e941e
 import copy
-import inspect
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +16,8 @@ from torch.nn import functional as F
 
 from .download import CLASSES, DIGITS, FASHION, FILES, MENDS, SETS, DataUnavailable
 from .download import check_files, data_root, entry, fetch, idx_shape, raw_folder, read_idx
+from .checks import augmentation, byte_images, class_names, class_numbers, instance
+from .checks import must_compute, row_numbers, rows_to_read
 from .guard import _shown, at_least, guarded, number, whole, yes_or_no
 
 _all_ = [
@@ -67,10 +68,7 @@ def find_device(
     if found.type == 'mps' and not torch.backends.mps.is_available():
         raise ValueError(f"device='mps': this machine has no Apple GPU that PyTorch can use; {way}")
     if found.type not in ('cpu', 'cuda', 'mps'):
-        try:
-            torch.empty(1, device=found).item()
-        except (RuntimeError, AssertionError, NotImplementedError, ValueError):
-            raise ValueError(f'device={str(found)!r} cannot compute here; {way}') from None
+        must_compute(found, way)
     return found
 
 # %% ../nbs/kit/data.ipynb #20304a02
@@ -87,19 +85,8 @@ def resize(
     return X.round_().clamp_(0, 255)
 
 # %% ../nbs/kit/data.ipynb #5fee26bd
-def _check_images(images, name, given=None):
-    if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 3:
-        got = type(images).__name__
-        if isinstance(images, torch.Tensor):
-            got = f'{images.dtype} of shape {tuple(images.shape)}'
-        raise TypeError(f'{name} must be a uint8 tensor (N, H, W), not {got}')
-    if images.layout != torch.strided:
-        raise TypeError(f'{name} is in the layout {images.layout}; use {name}.to_dense()')
-    return images
-
-
 _resize = resize  # for inside, where a batch comes quickly after the other
-resize = guarded(resize, images=_check_images, size=at_least(1, 4096))
+resize = guarded(resize, images=byte_images, size=at_least(1, 4096))
 
 # %% ../nbs/kit/data.ipynb #a5887064
 MAX_SEED = 10**12  # an order is drawn from the seed and the epoch, and a generator takes 64 bits
@@ -117,19 +104,6 @@ def mean_and_std(normalize):
     return number(mean, 'mean in normalize', way=way), number(
         std, 'std in normalize', above=0, way=way
     )
-
-
-def _check_augment(augment):
-    if augment is not None and not callable(augment):
-        raise TypeError(f'augment={_shown(augment)} must be a function of a batch X, or None')
-    if augment is not None:
-        try:
-            inspect.signature(augment).bind(None)
-        except TypeError:
-            raise TypeError(f'augment={_shown(augment)} must take a batch X alone') from None
-        except ValueError:  # not written in Python
-            pass
-    return augment
 
 # %% ../nbs/kit/data.ipynb #f9c2fd45
 class Batches:
@@ -150,11 +124,7 @@ class Batches:
         normalize=None,  # (mean, std) of the pixels, subtracted and divided by
         augment=None,  # alters each batch X in [0, 1] as an epoch draws it; the shape stays
     ):
-        self.images, self.labels, self.classes = (
-            _check_images(images, 'images'),
-            labels,
-            list(classes),
-        )
+        self.images, self.labels, self.classes = images, labels, list(classes)
         if len(labels) != len(images):
             raise ValueError(f'{len(images)} images and {len(labels)} labels; give as many of both')
         if rows is None:
@@ -163,7 +133,7 @@ class Batches:
         self.batch_size = whole(batch_size, 'batch_size', 1)
         self.size = images.shape[-1] if size is None else whole(size, 'size', 1, 4096)
         self.shuffle, self.seed = shuffle, whole(seed, 'seed', 0, MAX_SEED)
-        self.normalize, self.augment = mean_and_std(normalize), _check_augment(augment)
+        self.normalize, self.augment = mean_and_std(normalize), augmentation(augment)
         self.epoch, self.share = 0, (0, 1)
 
     @property
@@ -319,64 +289,19 @@ class Data:
         )
 
 # %% ../nbs/kit/data.ipynb #b9597756
-def _labels(labels, name, given):
-    "A check: class numbers of the images, each with a name."
-    if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or labels.dtype != torch.int64:
-        got = type(labels).__name__
-        if isinstance(labels, torch.Tensor):
-            got = f'{labels.dtype} of shape {tuple(labels.shape)}'
-        raise TypeError(f'{name} must be a tensor of class numbers, int64 (n,), not {got}')
-    n = len(given['classes'])
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < n:
-        low, high = int(labels.min()), int(labels.max())
-        raise ValueError(f'{name} run from {low} to {high}, but there are {n} classes, from 0 on')
-    return labels
-
-
-def _class_names(classes, name, given):
-    "A check: a list of names."
-    if isinstance(classes, (str, bytes)) or not isinstance(classes, (list, tuple)) or not classes:
-        raise TypeError(f'{name}={classes!r:.60} must be a list of names, one per class')
-    return classes
-
-
-def _row_numbers(rows, name, given):
-    "A check: numbers of rows of the images."
-    n = len(given['images'] if 'images' in given else given['self'].images)
-    if not isinstance(rows, torch.Tensor) or rows.dtype != torch.int64 or rows.ndim != 1:
-        raise TypeError(f'{name} must be a tensor of row numbers, such as torch.tensor([0, 1])')
-    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < n:
-        most = int(rows.max())
-        raise ValueError(f'{name} run from {int(rows.min())} to {most}; there are {n:,} images')
-    return rows
-
-
-def _split_of(value, name, given):
-    "A check: one split."
-    if not isinstance(value, Batches):
-        raise TypeError(f'{name} is a {type(value).__name__}; give `Batches`, such as data.{name}')
-    return value
-
-
 Batches.__init__ = guarded(
     Batches.__init__,
-    images=_check_images,
-    classes=_class_names,
-    labels=_labels,
+    images=byte_images,
+    classes=class_names,
+    labels=class_numbers,
     shuffle=yes_or_no,
     batch_size=at_least(1, 2**31),
-    rows=lambda v, name, given: None if v is None else _row_numbers(v, name, given),
+    rows=lambda v, name, given: None if v is None else row_numbers(v, name, given),
 )
-def _rows_to_read(rows, name, given):
-    "A check for each batch: cheap, and without waiting for a GPU."
-    if isinstance(rows, torch.Tensor) and rows.dtype == torch.int64 and rows.device.type != 'cpu':
-        return rows
-    return _row_numbers(rows, name, given)
-
-
-Batches.batch = guarded(Batches.batch, rows=_rows_to_read)
+Batches.batch = guarded(Batches.batch, rows=rows_to_read)
 Batches.in_batches = guarded(Batches.in_batches, batch_size=at_least(1, 2**31))
-Data.__init__ = guarded(Data.__init__, **dict.fromkeys(('train', 'valid', 'test'), _split_of))
+_split = instance(Batches, way='such as data.train')
+Data.__init__ = guarded(Data.__init__, train=_split, valid=_split, test=_split)
 
 # %% ../nbs/kit/data.ipynb #68ceb16f
 def _settings(batch_size, size, valid, limit, device, seed, normalize, augment, native):
@@ -389,7 +314,7 @@ def _settings(batch_size, size, valid, limit, device, seed, normalize, augment, 
         device=find_device(device),
         seed=whole(seed, 'seed', 0, MAX_SEED),
         normalize=normalize if normalize is True else mean_and_std(normalize),
-        augment=_check_augment(augment),
+        augment=augmentation(augment),
     )
 
 
