@@ -234,7 +234,7 @@ def _pool(Y, X, pool_size, mode='max', padding=0, stride=None):
 
 draws('pooling.pool2d', _pool, 6, X=maps(('H', 'W'), ('C', 'H', 'W'), ('N', 'C', 'H', 'W'), floats=False), pool_size=pair(
     good=lambda r, g: r.choice((1, 2, (2, 1), (1, 2)))), mode=among('max', 'avg'), padding=pair(0, lambda r, g: 0),
-    stride=optional(pair()))
+    stride=Kind(optional(pair()).good, lambda v: v is None or isinstance(v, (tuple, list)) and not v or pair().fits(v), pair().near))
 
 
 def _kmax(Y, X, k, dim=-1):
@@ -566,7 +566,13 @@ shapes_in = Kind(lambda r, g: r.choice(((1, 1, 8, 8), [2, 1, 8, 8], (3, 1, 8, 8)
                   (True, 1, 8, 8), (10**7, 1, 8, 8), (1, 1, 10**6, 10**6), (2**62, 2**62), np.array([1, 1, 8, 8]), torch.Size((1, 1, 8, 8))))
 
 
+def _is_small(net):
+    return type(net) is nn.Sequential and len(net) == 4
+
+
 def _count(a, net, input_shape, **_):
+    if not _is_small(net):
+        return None
     n = input_shape[0] if not isinstance(input_shape, torch.Tensor) else len(input_shape)
     total = int(n) * (2 * 9 * 36 + 72 * 10)
     return same((a.params, a.macs), (sum(p.numel() for p in net.parameters()), total))
@@ -574,8 +580,8 @@ def _count(a, net, input_shape, **_):
 
 small_net = Kind(lambda r, g: _small_net(), is_net, NET.near)
 draws('summary.summary', _count, 5, net=small_net, input_shape=shapes_in, depth=optional(whole(0)))
-draws('summary.macs', lambda a, net, input_shape: same(a, int(len(input_shape) if isinstance(input_shape, torch.Tensor) else input_shape[0]) * (2 * 9 * 36 + 720)), 3, net=small_net, input_shape=shapes_in)
-draws('summary.receptive_field', lambda a, **_: same(tuple(a), (3, 3)), 3, net=small_net, input_shape=shapes_in)
+draws('summary.macs', lambda a, net, input_shape: None if not _is_small(net) else same(a, int(len(input_shape) if isinstance(input_shape, torch.Tensor) else input_shape[0]) * (2 * 9 * 36 + 720)), 3, net=small_net, input_shape=shapes_in)
+draws('summary.receptive_field', lambda a, net, input_shape: None if not _is_small(net) else same(tuple(a), (3, 3)), 3, net=small_net, input_shape=shapes_in)
 draws('summary.shapes', None, 2, net=small_net, input_shape=shapes_in)
 
 # ------------------------------------------------------------------ kit: plots
@@ -717,7 +723,7 @@ for _f in ('image', 'image_with_channels', 'yes_or_no'):
 
 grids = [(torch.randn(4, 1, 8, 8), torch.arange(4)) for _ in range(2)]
 loader = Kind(lambda r, g: list(grids), None, batches.near)
-draws('compat.data.load_data_fashion_mnist', batch_size=Kind(lambda r, g: 0, lambda v: False, (0, -1, None, 'x', 1.5, True)), resize=of(None, 8, (8, 8), near=((8, 9), 0, 'x', (), 1.5)))
+draws('compat.data.load_data_fashion_mnist', batch_size=Kind(lambda r, g: 0, lambda v: is_whole(v, 1), (0, -1, None, 'x', 1.5, True)), resize=of(None, 8, (8, 8), near=((8, 9), 0, 'x', (), 1.5)))
 draws('compat.data.get_fashion_mnist_labels', labels=Kind(lambda r, g: torch.tensor([0, 9]), None, ([10], [-1], 3, 'ab', None, torch.ones(2, 2), [1.5], torch.tensor(3))))
 draws('compat.data.load_array', then=lambda r, a, g: len(list(a)), data_arrays=of((torch.ones(4, 2), torch.ones(4)), near=(None, 3, [], (torch.ones(4), torch.ones(3)), ('a', 'b'), torch.ones(4, 2))), batch_size=whole(1), is_train=flag())
 draws('compat.data.DataIter', then=lambda r, a, g: len(list(a)), batches=made(lambda: digits().train, None, 3, []))
@@ -742,7 +748,7 @@ curve = Kind(lambda r, g: [1.0, 2.0, 3.0], None, (None, 3, 'abc', [], [[1, 2], [
 draws('compat.plots.set_figsize', figsize=of((3, 2), near=(3, None, (0, 0), (-1, 2), 'ab', (1, 2, 3), (math.nan, 1), (10**9, 2))))
 draws('compat.plots.plot', X=curve, Y=optional(curve), legend=of(None, ['a'], near=(3, 'a')), xlim=of(None, [0, 3], near=(3, [1], 'ab', [0, math.nan])), xscale=among('linear', 'log'), fmts=of(('-',), near=((), None, 3, ('zz',))))
 draws('compat.plots.show_images', imgs=Kind(maps(('N', 'H', 'W')).good, None, (None, 3, [], torch.ones(3), [torch.ones(3)], 'ab', torch.ones(2, 5, 4, 4))), num_rows=whole(1), num_cols=optional(whole(1, good=lambda r, g: 8)), titles=of(None, near=(3, ['a'])), scale=real(above=0, good=1.0))
-draws('compat.plots.show_fashion_mnist', images=maps(('N', 1, 'H', 'W'), floats=False), labels=of(list('abcdefgh'), near=(None, 3, ['a'])))
+draws('compat.plots.show_fashion_mnist', images=Kind(maps(('N', 1, 'H', 'W')).good, None, maps(('N', 1, 'H', 'W')).near), labels=of(list('abcdefgh'), near=(None, 3, ['a'])))
 draws('compat.plots.Animator', then=lambda r, a, g: a.add(1, (2, 3)), xlabel=of(None, 'x', near=(3,)), legend=of(None, ['a'], near=(3,)), xlim=of(None, [1, 3], near=(3, [1])), xscale=among('linear', 'log'), nrows=whole(1, good=lambda r, g: 1), ncols=whole(1, good=lambda r, g: 1), figsize=of((3, 2), near=(3, (0, 0))))
 draws('compat.training.accuracy', lambda a, y_hat, y: None if 0 <= a <= max(1, len(y)) else f'{a}', y_hat=logits, y=labels)
 for _f in ('evaluate_accuracy',):
@@ -770,7 +776,9 @@ EXTRA_WORDS = ('--budget', 'quick', 'nope', '-1', '0', '99', '--device', 'gpu', 
 
 def _command(r):
     "Words that must end in a sentence: always with one among them that cannot be."
-    line = [r.choice(('run', 'data', 'train', 'results', 'record', 'lab', 'bench')), *r.sample(EXTRA_WORDS, r.randint(0, 3)), r.choice(('no-such-name', '--no-such-option'))]
+    command = r.choice(('run', 'data', 'train', 'results', 'record', 'lab', 'bench'))
+    wrong = '--no-such-option' if command == 'bench' else r.choice(('no-such-name', '--no-such-option'))
+    line = [command, *r.sample(EXTRA_WORDS, r.randint(0, 3)), wrong]
     return Draw(lambda: d2lcnn.cli.main(line), dict(argv=line), False)
 
 
