@@ -239,7 +239,7 @@ def class_numbers(labels, name, given):
 
 def class_names(classes, name, given):
     "A check: a list of names."
-    if isinstance(classes, (str, bytes)) or not isinstance(classes, (list, tuple)) or not classes:
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, (list, tuple, range)) or not classes:
         raise TypeError(f'{name}={classes!r:.60} must be a list of names, one per class')
     return classes
 
