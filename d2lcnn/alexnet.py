@@ -13,7 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import guard
+from .checks import affordable
 from .guard import at_least, guarded
+from .inputs import images_for
 
 # %% ../nbs/06_alexnet.ipynb #14af7ef1
 def hog(
@@ -105,9 +107,9 @@ def _size(size, name, given):
     return size
 
 
-alexnet = guarded(
-    alexnet, in_channels=at_least(1), num_classes=at_least(1), padding=at_least(0), size=_size
-)
+_ends = dict(in_channels=at_least(1), num_classes=at_least(1))
+alexnet = guarded(alexnet, affordable, **_ends, padding=at_least(0), size=_size)
+alexnet = guard.watching(alexnet, images_for)
 
 # %% ../nbs/06_alexnet.ipynb #d0aae292
 def random_flip(
@@ -195,8 +197,20 @@ def _axes(axes, name, given):
             f'{name} of shape {shape} do not fit images with {channels} channels; '
             f'({channels}, {channels}) is needed, what colour_axes gives for such images'
         )
-    return axes
+    if axes.dtype != torch.float32 or given['X'].dtype != torch.float32:
+        kinds = f'{given["X"].dtype} and {axes.dtype}'
+        raise TypeError(f'X and {name} are {kinds}; the moves are torch.float32: use X.float()')
+    return guard.tensor(axes, name, '(C, C)')
 
 
-colour_axes = guarded(colour_axes, X=_float_images)
+def _whole_floats(X, name, given):
+    "A check: images in a type that has eigenvalues."
+    if _float_images(X, name, given).dtype not in (torch.float32, torch.float64):
+        raise TypeError(f'{name} is {X.dtype}, which has no eigenvalues here; use {name}.float()')
+    if 0 in X.shape or X.is_meta or not X.isfinite().all():
+        raise ValueError(f'{name} of shape {tuple(X.shape)} must hold finite pixels')
+    return X
+
+
+colour_axes = guarded(colour_axes, X=_whole_floats)
 random_colour = guarded(random_colour, X=_float_images, axes=_axes, strength=_from_0)

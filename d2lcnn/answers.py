@@ -9,6 +9,7 @@ __all__ = ['Exercise', 'Number', 'Shape', 'Choice', 'Function']
 import abc
 import contextlib
 import dis
+import inspect
 import io
 import math
 import sys
@@ -21,6 +22,9 @@ from .calls import Call, OutOfTime, floats_for_ints, own_randomness, time_limit
 from .diagnose import argument_names, explain, shown, unfit
 from .wording import digits, in_words, is_number, near, number_off
 from .wording import plain, quoted, shape_off
+
+from .checks import called, mapping, maybe, number_in, words
+from .guard import _shown, at_least, guarded, wholes
 
 # %% ../nbs/kit/answers.ipynb #daecd8a2
 class Exercise(abc.ABC):
@@ -307,3 +311,72 @@ class Function(Exercise):
             calls = self._calls(function, draws)
             if all(call.like(g, *self.tol) for call, g in zip(calls, got)):
                 return message
+
+# %% ../nbs/kit/answers.ipynb #8cdf2e04
+def _hints(value, name, given):
+    "A check: a text, or a list of texts."
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, (tuple, list)) or not all(isinstance(v, str) for v in value):
+        raise TypeError(f'{name}={_shown(value)} must be one text, or a list of texts')
+    return value
+
+
+def _value(value, name, given):
+    "A check: a number, as it is."
+    number_in()(value, name, given)
+    return plain(value)
+
+
+def _options(value, name, given):
+    "A check: letter -> why it is wrong."
+    value = mapping(words, "{'b': 'that is the width'}")(value, name, given)
+    if not value or not all(isinstance(k, str) for k in value):
+        raise ValueError(f'{name} must hold a sentence for each letter of a wrong option')
+    return value
+
+
+def _wrong(value, name, given):
+    "A check: wrong answer -> what to say."
+    return maybe(mapping(words, "{7: 'count the bias, too'}"))(value, name, given)
+
+
+def _inputs(value, name, given):
+    "A check: a function of a generator."
+    try:
+        inspect.signature(called('a function')(value, name, given)).bind(None)
+    except TypeError:
+        raise TypeError(f'{name}={_shown(value)} must be a function of a torch.Generator') from None
+    return value
+
+
+def _mistakes(value, name, given):
+    "A check: label -> (wrong function, what to say)."
+    for k, v in mapping()(value or {}, name, given).items():
+        if not isinstance(v, (tuple, list)) or len(v) != 2 or not callable(v[0]):
+            raise TypeError(f'{name}[{k!r:.40}] must be (wrong function, what to say)')
+    return value
+
+
+_from_0, _says = number_in(0), dict(hints=_hints)
+Number.__init__ = guarded(
+    Number.__init__, value=_value, unit=words, tol=_from_0, rtol=_from_0, wrong=_wrong, **_says
+)
+Shape.__init__ = guarded(
+    Shape.__init__,
+    value=lambda value, name, given: wholes(value, name, 0),
+    wrong=lambda value, name, given: None if value is None else mapping(words)(value, name, given),
+    **_says,
+)
+Choice.__init__ = guarded(Choice.__init__, answer=words, why=_options, because=words, **_says)
+Function.__init__ = guarded(
+    Function.__init__,
+    reference=called('the right function'),
+    inputs=_inputs,
+    mistakes=_mistakes,
+    rtol=_from_0,
+    atol=_from_0,
+    draws=at_least(1, 1000),
+    seed=at_least(0, 2**62),
+    **_says,
+)

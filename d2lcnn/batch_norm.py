@@ -12,7 +12,10 @@ import torch
 from torch import nn
 
 from . import guard
+from .batch import batches_for
+from .checks import affordable, network
 from .guard import at_least, guarded
+from .inputs import images_for
 from .lenet import _size_from
 
 # %% ../nbs/10_batch_norm.ipynb #a0026d8e
@@ -54,6 +57,10 @@ def _vector(v, name, given):
     if not isinstance(v, torch.Tensor) or v.is_complex():
         kind = v.dtype if isinstance(v, torch.Tensor) else type(v).__name__
         raise TypeError(f'{name} must be a tensor of {C} real numbers, got {kind}')
+    if v.device != given['X'].device:
+        raise ValueError(
+            f'{name} is on {v.device} and X on {given["X"].device}; move one of them'
+        )
     if v.shape != (C,):
         raise ValueError(
             f'{name} has the shape {tuple(v.shape)}; X has {C} channels on axis 1, '
@@ -77,7 +84,7 @@ def _momentum(value, name, given):
 
 def _training(value, name, given):
     "A check: a variance needs two values."
-    X = given['X']
+    X, value = given['X'], guard.flag(value, name)
     if value and X.numel() // max(1, X.shape[1]) < 2:
         raise ValueError(
             f'Expected more than 1 value per channel when training, got input size {X.shape}; '
@@ -124,11 +131,8 @@ class BatchNorm(nn.Module):
 # %% ../nbs/10_batch_norm.ipynb #6cf5c7cc
 def _dims(value, name, given):
     "A check: a number of axes that the layer knows."
-    if isinstance(value, bool) or value not in (2, 3, 4):
-        raise ValueError(
-            f'{name}={value!r} must be 2 for (N, C), 3 for (N, C, L) or 4 for (N, C, H, W)'
-        )
-    return guard.whole(value, name)
+    way = 'it is 2 for (N, C), 3 for (N, C, L), 4 for (N, C, H, W)'
+    return guard.whole(value, name, 2, 4, way)
 
 
 def _input(X, name, given):
@@ -137,6 +141,11 @@ def _input(X, name, given):
     if not isinstance(X, torch.Tensor):
         raise TypeError(f'{name} is a {type(X).__name__}, not a tensor')
     guard.floats(X, name)
+    if X.device != given['self'].weight.device:
+        where = given['self'].weight.device
+        raise ValueError(f'{name} is on {X.device} and the layer on {where}; move one of them')
+    if X.layout != torch.strided:
+        raise TypeError(f'{name} is in the layout {X.layout}; use {name}.to_dense()')
     if X.dim() != dims:
         raise ValueError(
             f'expected {dims}D input, got {X.dim()}D input of shape {tuple(X.shape)}; '
@@ -157,7 +166,12 @@ def _extra_repr(self):
 
 BatchNorm.extra_repr = _extra_repr
 BatchNorm.__init__ = guarded(
-    BatchNorm.__init__, num_features=at_least(1), num_dims=_dims, eps=_eps, momentum=_momentum
+    BatchNorm.__init__,
+    affordable,
+    num_features=at_least(1),
+    num_dims=_dims,
+    eps=_eps,
+    momentum=_momentum,
 )
 BatchNorm.forward = guarded(BatchNorm.forward, X=_input)
 
@@ -192,17 +206,18 @@ def lenet_bn(
 # %% ../nbs/10_batch_norm.ipynb #c2982f49
 def _norm(value, name, given):
     "A check: what makes a layer."
-    if not callable(value):
+    fixed = isinstance(value, type) and issubclass(value, nn.modules.batchnorm._BatchNorm)
+    if not callable(value) or isinstance(value, nn.Module) or fixed:
         raise TypeError(
-            f'{name}={value!r} must make a layer from (number of features, number of dimensions), '
-            'such as BatchNorm'
+            f'{name}={guard._shown(value)} must make a layer from (number of features, number of '
+            'dimensions), such as BatchNorm'
         )
     return value
 
 
-lenet_bn = guarded(
-    lenet_bn, in_channels=at_least(1), num_classes=at_least(1), size=_size_from(16), norm=_norm
-)
+_ends = dict(in_channels=at_least(1), num_classes=at_least(1))
+lenet_bn = guarded(lenet_bn, affordable, **_ends, size=_size_from(16), norm=_norm)
+lenet_bn = guard.watching(lenet_bn, images_for)
 
 # %% ../nbs/10_batch_norm.ipynb #a5633446
 @torch.no_grad()
@@ -221,7 +236,7 @@ def with_fresh_averages(
     return twin.eval()
 
 # %% ../nbs/10_batch_norm.ipynb #a5633447
-with_fresh_averages = guarded(with_fresh_averages, n=at_least(1))
+with_fresh_averages = guarded(with_fresh_averages, net=network, batches=batches_for, n=at_least(1))
 
 # %% ../nbs/10_batch_norm.ipynb #326a8396
 @torch.no_grad()
@@ -267,6 +282,7 @@ def _what(module):
 def _folds_into(norm, name, given):
     "A check: a batch normalization with averages, scale and shift for the layer's outputs."
     layer, axes = given['layer'], _AXES[type(given['layer'])]
+    norm = network(norm, name, given)
     parts = ('running_mean', 'running_var', 'weight', 'bias')
     missing = [part for part in parts if getattr(norm, part, None) is None]
     if missing or not hasattr(norm, 'eps') or isinstance(norm, _INSTANCE):

@@ -265,6 +265,8 @@ def bench(
     tell=print,
 ) -> dict:  # conditions, peaks, and for each network and contender a row
     "The whole benchmark."
+    for name in names or ():
+        zoo.network(name)  # refused before anything is measured
     device = torch.device(device or try_gpu())
     cuda = device.type == 'cuda'
     plan = GPU_PLAN if cuda else CPU_PLAN

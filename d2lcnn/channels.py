@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .conv import corr2d
+from .checks import affordable
 from d2lcnn.guard import (
     at_least,
     groups_divide,
@@ -169,6 +170,7 @@ def _padding(value, name, given):
 
 depthwise_separable = guarded(
     depthwise_separable,
+    affordable,
     in_channels=at_least(1),
     out_channels=at_least(1),
     kernel_size=pair_from(1),

@@ -9,6 +9,7 @@ __all__ = ['corr2d', 'im2col', 'rf_sizes', 'input_gradient', 'Conv2D']
 import torch
 from torch import nn
 
+from .checks import affordable
 from .guard import floats, guarded, image, kernel_for, pair_from, tensor, wholes, window_in
 
 # %% ../nbs/01_conv.ipynb #580ccb33
@@ -37,7 +38,7 @@ class Conv2D(nn.Module):
         return corr2d(X, self.weight) + self.bias
 
 # %% ../nbs/01_conv.ipynb #bd8471a1
-Conv2D.__init__ = guarded(Conv2D.__init__, kernel_size=pair_from(1))
+Conv2D.__init__ = guarded(Conv2D.__init__, affordable, kernel_size=pair_from(1))
 
 # %% ../nbs/01_conv.ipynb #f38cd2b6
 def im2col(X, kernel_size):

@@ -16,7 +16,9 @@ from torch.utils.checkpoint import checkpoint
 
 from . import guard
 from .experiment import Experiment, Settings, Variant
+from .checks import affordable, called_with
 from .guard import at_least, guarded
+from .inputs import images_for
 
 # %% ../nbs/12_densenet.ipynb #da2b4a2b
 def conv_block(
@@ -32,7 +34,7 @@ def conv_block(
 
 # %% ../nbs/12_densenet.ipynb #6b2cd92c
 _both = dict(in_channels=at_least(1), out_channels=at_least(1))
-conv_block = guarded(conv_block, **_both)
+conv_block = guarded(conv_block, affordable, **_both)
 
 # %% ../nbs/12_densenet.ipynb #602476c7
 class DenseBlock(nn.Module):
@@ -58,8 +60,8 @@ class DenseBlock(nn.Module):
         return X
 
 # %% ../nbs/12_densenet.ipynb #0bdba307
-_block = dict(num_convs=at_least(1), in_channels=at_least(1), growth_rate=at_least(1))
-DenseBlock.__init__ = guarded(DenseBlock.__init__, **_block)
+_block = dict(num_convs=at_least(1, 1000), in_channels=at_least(1), growth_rate=at_least(1))
+DenseBlock.__init__ = guarded(DenseBlock.__init__, affordable, **_block)
 
 # %% ../nbs/12_densenet.ipynb #da840958
 def transition_block(
@@ -75,7 +77,7 @@ def transition_block(
     )
 
 # %% ../nbs/12_densenet.ipynb #24225615
-transition_block = guarded(transition_block, **_both)
+transition_block = guarded(transition_block, affordable, **_both)
 
 # %% ../nbs/12_densenet.ipynb #11d8966c
 def stem(in_channels, channels=64):  # from (N, in_channels, H, W) to (N, channels, H / 4, W / 4)
@@ -99,8 +101,8 @@ def head(channels, num_classes):  # from (N, channels, H, W) to logits (N, num_c
     ]
 
 # %% ../nbs/12_densenet.ipynb #9b485a49
-stem = guarded(stem, in_channels=at_least(1), channels=at_least(1))
-head = guarded(head, channels=at_least(1), num_classes=at_least(1))
+stem = guarded(stem, affordable, in_channels=at_least(1), channels=at_least(1))
+head = guarded(head, affordable, channels=at_least(1), num_classes=at_least(1))
 
 # %% ../nbs/12_densenet.ipynb #3843aa14
 def densenet(
@@ -123,18 +125,18 @@ def densenet(
 # %% ../nbs/12_densenet.ipynb #8d37f91d
 def _arch(arch, name, given):
     "A check: how many layers each block has."
-    if isinstance(arch, (str, bytes)) or not hasattr(arch, '__len__') or not len(arch):
+    listed = isinstance(arch, (tuple, list)) or getattr(arch, 'ndim', 0) == 1
+    if not listed or not len(arch):
         raise TypeError(
-            f'{name}={arch!r} must list how many layers each block has, such as (4, 4, 4, 4)'
+            f'{name}={guard._shown(arch)} must list how many layers each block has, such as '
+            '(4, 4, 4, 4)'
         )
-    return tuple(guard.whole(n, f'{name}[{i}]', 1) for i, n in enumerate(arch))
+    return tuple(guard.whole(n, f'{name}[{i}]', 1, 1000) for i, n in enumerate(arch))
 
 
 def _kind(block, name, given):
     "A check: what makes a block."
-    if not callable(block):
-        raise TypeError(f'{name}={block!r} must be a kind of block, such as DenseBlock')
-    return block
+    return called_with('a kind of block, such as DenseBlock', 1, 1, 1)(block, name, given)
 
 
 def _look(net, X):
@@ -151,13 +153,14 @@ def _look(net, X):
 # %% ../nbs/12_densenet.ipynb #3ac9e18a
 densenet = guarded(
     densenet,
+    affordable,
     in_channels=at_least(1),
     num_classes=at_least(1),
     growth_rate=at_least(1),
     arch=_arch,
     block=_kind,
 )
-densenet = guard.watching(densenet, _look)
+densenet = guard.watching(densenet, _look, images_for)
 
 # %% ../nbs/12_densenet.ipynb #5cb10bdf
 class SumBlock(nn.Module):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FASHION', 'DIGITS', 'SETS', 'IMAGES', 'LABELS', 'PUBLISHED', 'CLOTHES', 'CLASSES', 'SIDE', 'KINDS', 'FILES', 'MENDS',
-           'STUCK', 'data_root', 'DataUnavailable', 'entry', 'raw_folder', 'idx_shape', 'read_idx', 'check_files',
+           'idx_shape', 'read_idx', 'STUCK', 'data_root', 'DataUnavailable', 'entry', 'raw_folder', 'check_files',
            'fetch']
 
 # %% ../nbs/kit/download.ipynb #db49d245
@@ -20,6 +20,8 @@ import torch
 
 from . import mirror
 from .files import atomic
+from .checks import there
+from .guard import guarded
 
 # %% ../nbs/kit/download.ipynb #46f9b174
 def data_root(
@@ -32,6 +34,8 @@ def data_root(
         root = _unquoted(os.environ.get('D2LCNN_DATA', ''))
     if not isinstance(root, (str, os.PathLike)):
         raise TypeError(f'{source} must be a folder: a string or a Path')
+    if '\0' in str(root):
+        raise ValueError(f'{source} holds a zero byte, which no folder has in its name')
     if root:
         try:
             return Path(root).expanduser()
@@ -143,6 +147,10 @@ def read_idx(
     "The bytes of an idx file, in its shape; errors as `idx_shape`."
     shape, body = idx_shape(path), bytearray(Path(path).read_bytes())
     return torch.frombuffer(body, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)
+
+# %% ../nbs/kit/download.ipynb #38c7960f
+idx_shape = guarded(idx_shape, path=there)
+read_idx = guarded(read_idx, path=there)
 
 # %% ../nbs/kit/download.ipynb #fb392119
 def check_files(name, root=None) -> bool:

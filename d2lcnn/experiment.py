@@ -24,7 +24,7 @@ from .callbacks import Callback, Checkpoint, Schedule
 from .data import Batches, load_data
 from .evidence import as_text, difference, plot_curves, plot_runs, summed_up
 from .files import read_json, write_text
-from .guard import one_of
+from .guard import _shown, number, one_of, whole
 from .places import results_dir
 from .summary import macs
 from .train import TrainingDiverged, budget_name, fit
@@ -77,8 +77,20 @@ class Experiment:
     behaviors: dict = field(default_factory=dict, repr=False)  # see `variant_behavior`
 
     def __post_init__(self):
-        choose = not self.variants or any(v.lr is None for v in self.variants.values())
-        if choose and len(self.rates) < 3:
+        if not isinstance(self.name, str) or not isinstance(self.question, str):
+            raise TypeError(f'name={_shown(self.name)} and the question must be text')
+        if not isinstance(self.settings, Settings):
+            raise TypeError(f'settings={_shown(self.settings)} must be Settings(epochs=…)')
+        known = isinstance(self.variants, dict) and self.variants
+        if not known or not all(isinstance(v, Variant) for v in self.variants.values()):
+            raise TypeError(f"{self.name}: variants must be a dictionary {{'name': Variant(…)}}")
+        if not isinstance(self.rates, (tuple, list)):
+            raise TypeError(f'{self.name}: rates={_shown(self.rates)} must be a tuple of numbers')
+        for rate in self.rates:
+            number(rate, f'{self.name}: a learning rate', above=0)
+        whole(self.seeds, 'seeds', 1)
+        whole(self.tuning_epochs, 'tuning_epochs', 1)
+        if any(v.lr is None for v in self.variants.values()) and len(self.rates) < 3:
             raise ValueError(f'{self.name}: {len(self.rates)} learning rates cannot bracket a best')
         if list(self.rates) != sorted(set(self.rates)):
             raise ValueError(f'{self.name}: the rates {self.rates} must rise')
@@ -434,6 +446,8 @@ def experiment(
     name,  # e.g. '07.pairs'
 ) -> Experiment:
     "A recorded experiment of the book; ValueError lists those that there are."
-    if name not in EXPERIMENTS:
-        raise ValueError(f'no experiment {name!r}; there are {", ".join(sorted(EXPERIMENTS))}')
+    if not isinstance(name, str) or name not in EXPERIMENTS:
+        raise ValueError(
+            f'no experiment {_shown(name)}; there are {", ".join(sorted(EXPERIMENTS))}'
+        )
     return EXPERIMENTS[name]

@@ -50,6 +50,8 @@ def whole(
         raise TypeError(f'{name}={_shown(value)} must be a whole number{way}') from None
     if low is not None and n < low or high is not None and n > high:
         raise ValueError(f'{name}={_shown(n)} must be a whole number {_range(low, high)}{way}')
+    if n.bit_length() > 1000:
+        raise ValueError(f'{name} has more than 300 digits; give a number that can be counted')
     return n
 
 
@@ -90,6 +92,8 @@ def number(
 def wholes(value, name, low=None, way='') -> tuple:
     "`value`, one whole number or several, as a tuple of `int`s."
     if isinstance(getattr(value, 'ndim', None), int) and value.ndim == 1:  # of NumPy, or a tensor
+        if getattr(value, 'is_meta', False) or getattr(value, 'is_sparse', False):
+            raise TypeError(f'{name}={_shown(value)} holds no numbers to read; give a tuple')
         value = value.tolist()
     if not isinstance(value, (tuple, list)):
         return (whole(value, name, low, way=way),)
@@ -121,6 +125,8 @@ def one_of(value, name, choices):
 def flag(value, name) -> bool:
     "`value` as `True` or `False`; 0, 1 and NumPy's pass, text and `None` do not."
     try:
+        if getattr(value, 'ndim', 0):
+            raise TypeError
         return bool(value) if _is_bool(value) else bool(whole(value, name, 0, 1))
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f'{name}={_shown(value)} must be True or False') from None
@@ -128,12 +134,14 @@ def flag(value, name) -> bool:
 # %% ../nbs/kit/guard.ipynb #ebfe31fe
 def guarded(
     f,  # a function, or a method
+    /,
     *together,  # check(arguments), for what depends on several; it may put other values there
     **checks,  # argument = check(value, name, arguments) -> value to use; see `at_least`
 ):
     "`f`, which looks at its arguments before it runs: first at each by itself, in order."
     if '_bare' in vars(f) and f.__wrapped__ is f._bare:
         f = f._bare  # a cell that is run twice guards once
+    together = [functools.partial(c, f) if hasattr(c, 'of_function') else c for c in together]
     signature = inspect.signature(f)
     kinds = {p.kind for p in signature.parameters.values()}
     simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -171,22 +179,38 @@ def _bound(signature, f, args, kwargs):
 
 def watching(
     make,  # makes a network; what `guarded` gives
-    look,  # called as look(net, X) before the network runs; raises when X cannot pass
+    *looks,  # called as look(net, X) before the network runs; raise when X cannot pass
 ):
     "`make`, whose networks look at what comes in before their first layer."
 
     @functools.wraps(make)
     def made(*args, **kwargs):
         net = make(*args, **kwargs)
-        net.register_forward_pre_hook(functools.partial(_before, look))
+        net.register_forward_pre_hook(_Before(looks))
         return net
 
     made.__wrapped__ = make._bare  # so a cell that is run twice wraps once
     return made
 
 
-def _before(look, net, inputs):
-    look(net, *inputs)
+class _Before:
+    "Looks at an input; what has passed once, in shape, type and place, passes again."
+
+    def __init__(self, looks):
+        self.looks, self.passed = looks, set()
+
+    def __call__(self, net, inputs):
+        if torch.compiler.is_compiling():
+            return
+        X = inputs[0] if len(inputs) == 1 else None
+        key = None
+        if isinstance(X, torch.Tensor) and not X.is_inference():
+            weights = next(net.parameters(), X)
+            key = X.shape, X.dtype, X.device, X.layout, weights.dtype, weights.device, net.training
+        if key is None or key not in self.passed:
+            for look in self.looks:
+                look(net, *inputs)
+            self.passed.add(key)
 
 # %% ../nbs/kit/guard.ipynb #76f5aa5e
 def at_least(low, high=None, way=''):
@@ -220,6 +244,9 @@ def tensor(
     if not isinstance(value, torch.Tensor):
         kind = type(value).__name__
         raise TypeError(f'{name} is a {kind}, not a tensor; pass torch.as_tensor({name})')
+    if value.layout != torch.strided:
+        kind = str(value.layout).removeprefix('torch.')
+        raise TypeError(f'{name} is a tensor of the layout {kind}; use {name}.to_dense()')
     axes = [len(form.split(',')) for form in forms]
     n = value.ndim
     if n in axes:

@@ -6,7 +6,12 @@
 __all__ = ['INITIALIZATIONS', 'xavier', 'he', 'initialization']
 
 # %% ../nbs/kit/init.ipynb #5bb8f3eb
+import inspect
+
 from torch import nn
+
+from .checks import network
+from .guard import _shown, guarded
 
 # %% ../nbs/kit/init.ipynb #c957e267
 def xavier(
@@ -42,11 +47,23 @@ def initialization(
     init,  # a key of `INITIALIZATIONS`, or a function that sets the weights of a net
 ):  # that function
     "The function that `init` names; ValueError lists the names."
+    names = ', '.join(map(repr, INITIALIZATIONS))
+    way = f'take {names}, a function that sets the weights of the net, or None'
+    if getattr(init, '__module__', '') == 'torch.nn.init':
+        raise TypeError(f'init={_shown(init)} sets one tensor, not a net; {way}')
     if callable(init):
+        try:
+            inspect.signature(init).bind(None)
+        except TypeError:
+            raise TypeError(f'init={_shown(init)} must take the net alone; {way}') from None
+        except ValueError:  # not written in Python
+            pass
         return init
-    if init not in INITIALIZATIONS:
-        raise ValueError(
-            f'init={init!r} is no initialization; take {", ".join(map(repr, INITIALIZATIONS))}, '
-            'a function that sets the weights of the net, or None'
-        )
+    if not isinstance(init, str) or init not in INITIALIZATIONS:
+        raise ValueError(f'init={_shown(init)} is no initialization; {way}')
     return INITIALIZATIONS[init]
+
+# %% ../nbs/kit/init.ipynb #73b059dd
+xavier = guarded(xavier, net=network)
+he = guarded(he, net=network)
+INITIALIZATIONS.update(xavier=xavier, he=he)

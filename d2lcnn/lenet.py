@@ -10,7 +10,9 @@ from torch import nn
 
 from . import guard
 from .experiment import Experiment, Settings, Variant
+from .checks import affordable
 from .guard import at_least, guarded
+from .inputs import images_for
 
 # %% ../nbs/05_lenet.ipynb #ff1cf52e
 def lenet(
@@ -51,7 +53,8 @@ def _size_from(smallest):
     return check
 
 
-lenet = guarded(lenet, in_channels=at_least(1), num_classes=at_least(1), size=_size_from(12))
+_ends = dict(in_channels=at_least(1), num_classes=at_least(1))
+lenet = guard.watching(guarded(lenet, affordable, **_ends, size=_size_from(12)), images_for)
 
 # %% ../nbs/05_lenet.ipynb #a5e0c102
 #| code-fold: true
@@ -112,4 +115,4 @@ def lenet5(
     )
 
 # %% ../nbs/05_lenet.ipynb #bedb17eb
-lenet5 = guarded(lenet5, in_channels=at_least(1), num_classes=at_least(1), size=_size_from(16))
+lenet5 = guard.watching(guarded(lenet5, affordable, **_ends, size=_size_from(16)), images_for)

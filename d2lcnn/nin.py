@@ -9,7 +9,9 @@ __all__ = ['nin_block', 'nin', 'he_start']
 from torch import nn
 
 from . import guard
+from .checks import affordable
 from .guard import at_least, guarded, pair_from
+from .inputs import images_for
 from .train import he
 
 # %% ../nbs/08_nin.ipynb #eaef515f
@@ -33,6 +35,7 @@ def nin_block(
 # %% ../nbs/08_nin.ipynb #334e8c87
 nin_block = guarded(
     nin_block,
+    affordable,
     in_channels=at_least(1),
     out_channels=at_least(1),
     kernel_size=pair_from(1),
@@ -70,7 +73,8 @@ def _look(net, X):
         )
 
 
-nin = guard.watching(guarded(nin, in_channels=at_least(1), num_classes=at_least(1)), _look)
+nin = guarded(nin, affordable, in_channels=at_least(1), num_classes=at_least(1))
+nin = guard.watching(nin, _look, images_for)
 
 # %% ../nbs/08_nin.ipynb #663b348a
 def he_start(

@@ -6,9 +6,12 @@
 __all__ = ['windows', 'draw_windows', 'pixel_use', 'conv_out']
 
 # %% ../nbs/02_padding_stride.ipynb #d6ca7d51
+import math
+
 import torch
 
 from .guard import fits, guarded, wholes
+from .markup import escaped
 
 # %% ../nbs/02_padding_stride.ipynb #45131e78
 def windows(
@@ -35,7 +38,8 @@ _WAYS = {
 
 def _setting(value, name, given):
     "A check: a whole number that makes sense for this argument, or one per axis."
-    way = _WAYS.get(repr(value), _WAYS.get(name, ''))
+    word = repr(value) if isinstance(value, str) else ''
+    way = _WAYS.get(word, _WAYS.get(name, ''))
     if isinstance(value, float):
         way = 'use // instead of / where you divide'
     numbers = wholes(value, f'{_WORDS[name]} {name}', 0 if name == 'p' else 1, way)
@@ -67,10 +71,25 @@ def _together(axes=None):
             raise ValueError(f'{names} with {m} numbers; an image has 2 axes, (height, width){way}')
         n, k, s, p, d = (v if isinstance(v, tuple) else (v,) * m for v in given.values())
         fits(n, k, p, d)
+        if axes:
+            _countable(n, k, s, p, d)
         if axes == 1:
             given.update({name: given[name][0] for name in lengths})
 
     return check
+
+
+def _countable(*settings):
+    "Raise ValueError where a list of all pixels under all windows would fill the memory."
+    if math.prod(settings[0]) > 10**7:
+        raise ValueError(f'n={settings[0]} has more than 10,000,000 pixels; give a smaller n')
+    for n, k, s, p, d in zip(*settings):
+        read = ((n + 2 * p - d * (k - 1) - 1) // s + 1) * k
+        if max(n + 2 * p, read) > 10**6:
+            raise ValueError(
+                f'n={n:,} and k={k:,} make {read:,} reads, more than 1,000,000; conv_out counts '
+                'windows of any size'
+            )
 
 
 windows = guarded(windows, _together(axes=1), **_SETTINGS)
@@ -81,7 +100,7 @@ _SIZE, _LEFT, _TOP = 30, 84, 20  # a box, the words to the left of the boxes, th
 
 def _text(x, y, t, color, anchor, size=13):
     style = f'fill="{color}" text-anchor="{anchor}" font-size="{size}"'
-    return f'<text x="{x}" y="{y}" {style}>{t}</text>'
+    return f'<text x="{x}" y="{y}" {style}>{escaped(t)}</text>'
 
 
 def _box(x, y, h, style):
@@ -143,7 +162,7 @@ def draw_windows(n, k, s=1, p=0, d=1):
     extra = [i + s for i in taps[-1]]
     width = _LEFT + _SIZE * (max(n + p, extra[-1] + 1) + p) + 92
     height = _TOP + _SIZE + 14 + 24 * (len(taps) + 1) + 8
-    label = _label(n, k, s, p, d, len(taps), sorted(set(range(n)) - used))
+    label = escaped(_label(n, k, s, p, d, len(taps), sorted(set(range(n)) - used)))
     parts = [_text(_LEFT - 10, _TOP + 18, 'pixel', '#374151', 'end')]
     parts += [_pixel(i, _LEFT + _SIZE * (i + p), n, i in used) for i in range(-p, n + p)]
     parts += [_window(r, w, n, p, r < len(taps)) for r, w in enumerate(taps + [extra])]

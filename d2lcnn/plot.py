@@ -9,6 +9,8 @@ __all__ = ['heat', 'plot_history', 'confusion', 'name_points', 'show_images', 's
 import numpy as np
 
 from .show import by, color_scale, show_feature_maps, show_images, show_kernels, to_numpy
+from .show import color_map, headline
+from .guard import _shown, flag, guarded, number
 
 # %% ../nbs/kit/plot.ipynb #3d473729
 _all_ = ['show_images', 'show_kernels', 'show_feature_maps']
@@ -226,6 +228,65 @@ def _frame_diagonal(ax, n):
     ax.tick_params(length=0)
     ax.spines[:].set_color('0.7')
 
+# %% ../nbs/kit/plot.ipynb #1f5c31af
+def _one_axes(value, name, given):
+    "A check: one matplotlib axes, or None."
+    if value is not None and not (hasattr(value, 'imshow') and hasattr(value, 'figure')):
+        raise TypeError(f'{name}={_shown(value)} must be axes, such as plt.subplots()[1]')
+    return value
+
+
+def _two_axes(value, name, given):
+    "A check: matplotlib axes, or None."
+    if value is None:
+        return None
+    every = np.ravel(np.array(value, dtype=object))
+    if not all(hasattr(ax, 'plot') and hasattr(ax, 'figure') for ax in every):
+        raise TypeError(f'{name}={_shown(value)} must be two axes, such as plt.subplots(1, 2)[1]')
+    return value
+
+
+def _fmt(value, name, given):
+    "A check: how a number is written, or None."
+    try:
+        if value is not None:
+            format(0.5, value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={_shown(value)} is no format of a number; take '.1f'") from None
+    return value
+
+
+def _runs(value, name, given):
+    "A check: one run with its curves, or several."
+    runs = [value]
+    if isinstance(value, (dict, list, tuple)):
+        runs = list(value.values() if isinstance(value, dict) else value)
+    for run in runs:
+        curves = [getattr(run, k, None) for k in ('loss', 'train_acc', 'valid_loss', 'valid_acc')]
+        if not all(isinstance(c, (list, tuple)) for c in curves):
+            raise TypeError(f'{name}={_shown(run)} is no run; give what `fit` returns, or a list')
+        for number_ in (n for c in curves for n in c):
+            if not isinstance(number_, (int, float)):
+                raise TypeError(f'{name}: a curve holds {_shown(number_)}, which is no number')
+    return value
+
+
+def _names(value, name, given):
+    "A check: a list of names, or None."
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise TypeError(f'{name}={_shown(value)} must be a list of names')
+    return value
+
+
+heat = guarded(heat, ax=_one_axes, title=headline, fmt=_fmt, cmap=color_map)
+plot_history = guarded(plot_history, history=_runs, ax=_two_axes)
+confusion = guarded(
+    confusion,
+    ax=_one_axes,
+    classes=_names,
+    percent=lambda value, name, given: flag(value, name),
+)
+
 # %% ../nbs/kit/plot.ipynb #9a7e0002
 def _places(at, width, height, gap):
     "Boxes around a point (x, y), the near ones first."
@@ -289,3 +350,34 @@ def name_points(
             ax.add_artist(Line2D(*ends.T, color='#64748b', linewidth=0.6, zorder=1))
         texts[i] = text
     return texts
+
+# %% ../nbs/kit/plot.ipynb #e8be019e
+def _as_many(given):
+    "A check: a name for each point, in numbers."
+    for key in ('xs', 'ys'):
+        values = given[key]
+        if not hasattr(values, '__len__') or isinstance(values, (str, bytes, dict, set)):
+            raise TypeError(f'{key}={_shown(values)} must be a list of numbers')
+        given[key] = [number(v, f'{key}[{i}]') for i, v in enumerate(values)]
+    if given['ax'] is None:
+        raise TypeError('ax is None; give the axes where the points are drawn already')
+    for key in ('names', 'colors'):
+        if key == 'names' or given[key] is not None:
+            _names(given[key], key, given)
+    lengths = [len(given[k]) for k in ('xs', 'ys', 'names', 'colors') if given[k] is not None]
+    if given['names'] is None or len(set(lengths)) != 1:
+        raise ValueError(f'xs, ys, names and colors have {lengths} entries; give one per point')
+    if given['colors']:
+        from matplotlib.colors import is_color_like
+
+        for color in given['colors']:
+            if not is_color_like(color):
+                raise ValueError(f"colors: {_shown(color)} is no color; take 'red' or '#334155'")
+
+
+name_points = guarded(
+    name_points,
+    _as_many,
+    ax=_one_axes,
+    fontsize=lambda value, name, given: number(value, name, above=0, high=1000),
+)

@@ -98,6 +98,8 @@ def _rows(value, name, given):
     "A check: a tensor whose values can be put in order."
     if isinstance(value, torch.Tensor) and value.dtype not in _FLOATS + _INTS:
         raise TypeError(f'{name} is {value.dtype}, which has no order; use {name}.float()')
+    if isinstance(value, torch.Tensor) and value.layout != torch.strided:
+        raise TypeError(f'{name} is in the layout {value.layout}; use {name}.to_dense()')
     if getattr(value, 'ndim', 1) == 0:
         raise ValueError(f'{name} is a single number; give it an axis: {name}[None]')
     return value if isinstance(value, torch.Tensor) else tensor(value, name, '(n)')

@@ -7,9 +7,10 @@ __all__ = ['in_notebook', 'picture', 'NotebookBar', 'TerminalBar']
 
 # %% ../nbs/kit/progress.ipynb #1b39fba1
 import base64
-import html
 import io
 import time
+
+from .markup import escaped
 
 # %% ../nbs/kit/progress.ipynb #80f517a9
 def in_notebook():
@@ -49,7 +50,7 @@ class NotebookBar:
         done, total = epoch * self.steps + step + 1, self.epochs * self.steps
         bar = f'<progress value="{done}" max="{total}" style="width:20em" aria-label="training">'
         text = f' epoch {epoch + 1}/{self.epochs}, step {step + 1}/{self.steps}, '
-        text = html.escape(text + f'{examples_per_s:,.0f} examples/s')
+        text = escaped(text + f'{examples_per_s:,.0f} examples/s')
         shown = f'<div>{bar}</progress>{text}</div>{self.img}'
         self.out.update({'text/html': shown, 'text/plain': text}, raw=True)
 

@@ -18,6 +18,8 @@ from . import guard
 from .experiment import Experiment, Settings, Variant
 from .guard import at_least, guarded, yes_or_no
 from .init import xavier
+from .checks import affordable, called_with
+from .inputs import images_for
 
 # %% ../nbs/11_resnet.ipynb #cb7697d9
 class Residual(nn.Module):
@@ -67,7 +69,7 @@ _block = dict(
     use_1x1conv=yes_or_no,
     stride=at_least(1),
 )
-Residual.__init__ = guarded(Residual.__init__, _addable, **_block)
+Residual.__init__ = guarded(Residual.__init__, _addable, affordable, **_block)
 
 # %% ../nbs/11_resnet.ipynb #786f32a6
 def resnet_block(
@@ -88,16 +90,17 @@ def resnet_block(
 # %% ../nbs/11_resnet.ipynb #32cb771d
 def _kind(value, name, given):
     "A check: what makes a block."
-    if not callable(value):
-        raise TypeError(f'{name}={value!r} must be a kind of block, such as Residual')
-    return value
+    return called_with('a kind of block, such as Residual', 1, 1, use_1x1conv=False, stride=1)(
+        value, name, given
+    )
 
 
 resnet_block = guarded(
     resnet_block,
+    affordable,
     in_channels=at_least(1),
     out_channels=at_least(1),
-    num_residuals=at_least(1),
+    num_residuals=at_least(1, 1000),
     first_block=yes_or_no,
     block=_kind,
 )
@@ -158,7 +161,7 @@ def _look_32(net, X):
 # %% ../nbs/11_resnet.ipynb #4bef8138
 def _depth(value, name, given):
     "A check: 6n + 2 layers."
-    depth = guard.whole(value, name)
+    depth = guard.whole(value, name, high=6002)
     if depth < 8 or depth % 6 != 2:
         raise ValueError(f'{name}={depth} is not 6n + 2; take 8, 14, 20, 32, 44, 56 …')
     return depth
@@ -173,8 +176,9 @@ def _three(value, name, given):
 
 
 _ends = dict(in_channels=at_least(1), num_classes=at_least(1))
-small_resnet = guarded(small_resnet, depth=_depth, block=_kind, widths=_three, **_ends)
-small_resnet = guard.watching(small_resnet, _look_4)
+_parts = dict(depth=_depth, block=_kind, widths=_three)
+small_resnet = guarded(small_resnet, affordable, **_parts, **_ends)
+small_resnet = guard.watching(small_resnet, _look_4, images_for)
 
 # %% ../nbs/11_resnet.ipynb #e11depth00
 #| code-fold: true
@@ -241,7 +245,7 @@ class PreActResidual(Residual):
         return Y + (X if self.conv3 is None else self.conv3(H))
 
 # %% ../nbs/11_resnet.ipynb #89a58c52
-PreActResidual.__init__ = guarded(PreActResidual.__init__, _addable, **_block)
+PreActResidual.__init__ = guarded(PreActResidual.__init__, _addable, affordable, **_block)
 
 # %% ../nbs/11_resnet.ipynb #dea13be3
 def resnet_stem(
@@ -256,7 +260,7 @@ def resnet_stem(
     )
 
 # %% ../nbs/11_resnet.ipynb #b391faeb
-resnet_stem = guarded(resnet_stem, in_channels=at_least(1))
+resnet_stem = guarded(resnet_stem, affordable, in_channels=at_least(1))
 
 # %% ../nbs/11_resnet.ipynb #b6de5843
 def resnet18(
@@ -276,7 +280,7 @@ def resnet18(
     )
 
 # %% ../nbs/11_resnet.ipynb #550f2fa5
-resnet18 = guard.watching(guarded(resnet18, **_ends), _look_32)
+resnet18 = guard.watching(guarded(resnet18, affordable, **_ends), _look_32, images_for)
 
 # %% ../nbs/11_resnet.ipynb #a71c18c9
 class Bottleneck(nn.Module):
@@ -316,7 +320,7 @@ def _quarters(given):
         )
 
 
-Bottleneck.__init__ = guarded(Bottleneck.__init__, _addable, _quarters, **_block)
+Bottleneck.__init__ = guarded(Bottleneck.__init__, _addable, _quarters, affordable, **_block)
 
 # %% ../nbs/11_resnet.ipynb #4ab3035e
 CONFIGS = {  # layers: (kind of block, blocks in each stage, channels of each stage)
@@ -357,7 +361,8 @@ def _known(value, name, given):
     return layers
 
 
-resnet = guard.watching(guarded(resnet, layers=_known, **_ends), _look_32)
+resnet = guarded(resnet, affordable, layers=_known, **_ends)
+resnet = guard.watching(resnet, _look_32, images_for)
 
 # %% ../nbs/11_resnet.ipynb #fe925fae
 def resnet34(in_channels=1, num_classes=10):
@@ -386,4 +391,5 @@ def preact_resnet18(in_channels=1, num_classes=10):
     )
 
 # %% ../nbs/11_resnet.ipynb #35cfa966
-preact_resnet18 = guard.watching(guarded(preact_resnet18, **_ends), _look_32)
+preact_resnet18 = guarded(preact_resnet18, affordable, **_ends)
+preact_resnet18 = guard.watching(preact_resnet18, _look_32, images_for)

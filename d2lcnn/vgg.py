@@ -11,7 +11,9 @@ from torch import nn
 
 from . import guard
 from .experiment import Experiment, Settings, Variant
+from .checks import affordable
 from .guard import at_least, guarded
+from .inputs import images_for
 
 # %% ../nbs/07_vgg.ipynb #31161f79
 def vgg_block(
@@ -29,7 +31,11 @@ def vgg_block(
 
 # %% ../nbs/07_vgg.ipynb #7c6242dc
 vgg_block = guarded(
-    vgg_block, num_convs=at_least(1), in_channels=at_least(1), out_channels=at_least(1)
+    vgg_block,
+    affordable,
+    num_convs=at_least(1, 1000),
+    in_channels=at_least(1),
+    out_channels=at_least(1),
 )
 
 # %% ../nbs/07_vgg.ipynb #48682d53
@@ -75,17 +81,20 @@ _LIKE = (
 
 def _blocks(arch, name, given):
     "A check of an architecture; the error says which pair is wrong, and what would be right."
-    if isinstance(arch, (str, bytes)) or not hasattr(arch, '__iter__'):
-        raise TypeError(f'{name}={arch!r} must be a sequence of {_LIKE}')
+    scalar = getattr(arch, 'ndim', 1) == 0
+    if isinstance(arch, (str, bytes)) or not hasattr(arch, '__iter__') or scalar:
+        raise TypeError(f'{name}={guard._shown(arch)} must be a sequence of {_LIKE}')
     arch = tuple(arch)
     if not arch:
         raise ValueError(f'{name} has no block; give {_LIKE}')
     pairs = []
     for i, pair in enumerate(arch):
-        if isinstance(pair, (str, bytes)) or not hasattr(pair, '__len__') or len(pair) != 2:
+        two = hasattr(pair, '__len__') and getattr(pair, 'ndim', 1) == 1 and len(pair) == 2
+        if isinstance(pair, (str, bytes, dict, set)) or not two:
             raise ValueError(f'block {i} of {name} is {pair!r}; {name} consists of {_LIKE}')
         words = f'block {i} of {name}: num_convs', f'block {i} of {name}: out_channels'
-        pairs.append(tuple(guard.whole(n, word, 1) for n, word in zip(pair, words)))
+        most = 1000, None
+        pairs.append(tuple(guard.whole(n, word, 1, m) for n, word, m in zip(pair, words, most)))
     return tuple(pairs)
 
 # %% ../nbs/07_vgg.ipynb #dc5409cc
@@ -108,6 +117,7 @@ def _share(value, name, given):
 
 vgg = guarded(
     vgg,
+    affordable,
     arch=_blocks,
     in_channels=at_least(1),
     num_classes=at_least(1),
@@ -115,6 +125,7 @@ vgg = guarded(
     hidden=at_least(1),
     dropout=_share,
 )
+vgg = guard.watching(vgg, images_for)
 
 # %% ../nbs/07_vgg.ipynb #74f34555
 def narrow(

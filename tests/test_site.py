@@ -539,6 +539,9 @@ def test_page_links_name_the_notebook():
     )
 
 
+VERSION = re.search(r'^version = (\S+)$', (ROOT / 'settings.ini').read_text(), re.M)[1]
+
+
 @pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
 def test_first_code_cell_installs_where_the_package_is_missing(path):
     first = next(
@@ -555,6 +558,7 @@ def test_first_code_cell_installs_where_the_package_is_missing(path):
     try:
         exec(text.replace("find_spec('d2lcnn')", 'None'), {'get_ipython': Shell})
         assert len(asked) == 1 and 'git clone' in asked[0] and sys.path[0] == 'd2lcnn-book'
+        assert f'--branch v{VERSION} ' in asked[0], 'a tagged version, the one of settings.ini'
         asked.clear()
         exec(text, {'get_ipython': Shell})
         assert not asked

@@ -12,6 +12,8 @@ import sys
 import torch
 
 from .. import data as _data
+from ..checks import instance as _instance
+from ..guard import guarded as _guarded, whole as _whole
 from ..linear import load_array
 
 # %% ../../nbs/kit/compat/data.ipynb #a48aa8a3
@@ -82,6 +84,9 @@ class _Images(torch.utils.data.Dataset):
 def _size(resize):
     "One side in pixels, from 96, (96, 96) or None"
     sides = resize if isinstance(resize, (tuple, list)) else (resize,)
+    sides = [None if side is None else _whole(side, 'resize', 1, 4096) for side in sides]
+    if not sides:
+        raise ValueError('resize=() has no size; give one side, such as 96')
     if len(set(sides)) > 1:
         way = f'these images are made square; give one side, such as {max(sides)}'
         raise ValueError(f'resize={resize!r}: {way}')
@@ -118,7 +123,13 @@ _LABELS = [
 
 def get_fashion_mnist_labels(labels):
     "The names of Fashion-MNIST's classes"
-    return [_LABELS[int(i)] for i in labels]
+    if isinstance(labels, torch.Tensor):
+        if labels.ndim != 1 or labels.is_meta or labels.layout != torch.strided:
+            raise ValueError(f'labels has shape {tuple(labels.shape)}; give one number per image')
+        labels = labels.tolist()
+    if not isinstance(labels, (list, tuple)):
+        raise TypeError(f'labels={labels!r:.60} must be class numbers, such as y[:6]')
+    return [_LABELS[_whole(i, 'a label', 0, 9)] for i in labels]
 
 
 def get_dataloader_workers():
@@ -127,3 +138,8 @@ def get_dataloader_workers():
 
 
 _all_ = ['load_array']
+
+# %% ../../nbs/kit/compat/data.ipynb #c2fe3e48
+DataIter.__init__ = _guarded(
+    DataIter.__init__, batches=_instance(_data.Batches, way='such as data.train')
+)

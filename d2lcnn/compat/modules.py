@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from .plots import _Live, _plt, set_axes, use_svg_display
 from .tensors import _where
 from ..lenet import lenet as _lenet
+from ..checks import number_in as _number_in
+from ..guard import at_least as _at_least, guarded as _guarded
 
 # %% ../../nbs/kit/compat/modules.ipynb #4881780d
 def add_to_class(
@@ -216,3 +218,22 @@ class SGD(HyperParameters):
     def zero_grad(self):
         for p in self.params:
             p.grad = None
+
+# %% ../../nbs/kit/compat/modules.ipynb #6cf50297
+_lr, _one = _number_in(above=0), _at_least(1, 10**6)
+
+
+def _parameters(value, name, given):
+    "A check: parameters, as net.parameters() gives them."
+    try:
+        every = list(value)
+    except TypeError:
+        every = [value]
+    if not every or not all(isinstance(p, torch.Tensor) for p in every):
+        raise TypeError(f'{name} must be tensors to train, such as net.parameters()')
+    return every
+
+
+LeNet.__init__ = _guarded(LeNet.__init__, lr=_lr, num_classes=_one)
+SoftmaxRegression.__init__ = _guarded(SoftmaxRegression.__init__, num_outputs=_one, lr=_lr)
+SGD.__init__ = _guarded(SGD.__init__, params=_parameters, lr=_lr)

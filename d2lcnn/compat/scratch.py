@@ -8,6 +8,7 @@ __all__ = ['Accumulator', 'Timer', 'Benchmark', 'synthetic_data', 'linreg', 'squ
 # %% ../../nbs/kit/compat/scratch.ipynb #e92712bb
 import time
 
+from ..guard import at_least as _at_least, guarded as _guarded
 from ..linear import linreg, sgd, squared_loss, synthetic_data
 
 _all_ = ['synthetic_data', 'linreg', 'squared_loss', 'sgd']
@@ -65,3 +66,6 @@ class Benchmark:
 
     def __exit__(self, *args):
         print(f'{self.description}: {self.timer.stop():.4f} sec')
+
+# %% ../../nbs/kit/compat/scratch.ipynb #6b6aef7e
+Accumulator.__init__ = _guarded(Accumulator.__init__, n=_at_least(0, 10**6))

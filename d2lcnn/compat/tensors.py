@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..engine import device_of as _device_of
+from ..guard import whole as _whole
 
 # %% ../../nbs/kit/compat/tensors.ipynb #8965a9dd
 def cpu():
@@ -25,7 +26,7 @@ def gpu(
     i=0,  # its number
 ):
     "The i-th CUDA device, whether it is there or not"
-    return torch.device(f'cuda:{i}')
+    return torch.device(f'cuda:{_whole(i, "i", 0, 127)}')
 
 
 def num_gpus():
@@ -37,7 +38,7 @@ def try_gpu(
     i=0,  # its number
 ):
     "`gpu(i)` if it is there, else the CPU"
-    return gpu(i) if num_gpus() > i else cpu()
+    return gpu(i) if num_gpus() > _whole(i, 'i', 0, 127) else cpu()
 
 
 def try_all_gpus():

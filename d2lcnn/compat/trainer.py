@@ -18,6 +18,8 @@ from d2lcnn.compat.data import (
 from .modules import HyperParameters
 from .plots import show_images
 from .tensors import try_all_gpus
+from ..checks import number_in as _number_in
+from ..guard import at_least as _at_least, guarded as _guarded
 
 # %% ../../nbs/kit/compat/trainer.ipynb #27cfaf0c
 class DataModule(HyperParameters):
@@ -120,3 +122,11 @@ class Trainer(HyperParameters):
 
     def clip_gradients(self, grad_clip_val, model):
         nn.utils.clip_grad_norm_(model.parameters(), grad_clip_val)
+
+# %% ../../nbs/kit/compat/trainer.ipynb #da186ec5
+Trainer.__init__ = _guarded(
+    Trainer.__init__,
+    max_epochs=_at_least(0, 10**6),
+    num_gpus=_at_least(0, 1000),
+    gradient_clip_val=_number_in(0),
+)

@@ -15,6 +15,7 @@ from importlib import resources
 import torch
 
 from ..guard import whole
+from ..markup import escaped
 
 # %% ../../nbs/kit/explore/base.ipynb #a001af86
 # in JupyterLab: no figure under live controls, and no error text where controls lost their kernel
@@ -36,11 +37,11 @@ def static(
     width = re.search(r'width="(\d+)"', svg)[1]
     data = base64.b64encode(svg.encode()).decode()
     image = (
-        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto" '
+        f'<img alt="{escaped(alt)}" width="{width}" style="max-width:100%;height:auto" '
         f'src="data:image/svg+xml;base64,{data}">'
     )
     if note:
-        note = f'<div><small><em>{html.escape(note)}</em></small></div>'
+        note = f'<div><small><em>{escaped(note)}</em></small></div>'
     if live:
         return f'{_HIDE}<div class="d2l-static d2l-static-live">{image}{note}</div>', alt
     return f'<div class="d2l-static">{image}{note}</div>', alt
@@ -55,7 +56,7 @@ def element(
     from IPython.display import HTML
 
     script = resources.files('d2lcnn').joinpath('assets', f'{tag}.js').read_text(encoding='utf-8')
-    given = ' '.join(f'{k}="{html.escape(str(v))}"' for k, v in attributes.items())
+    given = ' '.join(f'{k}="{escaped(v)}"' for k, v in attributes.items())
     return HTML(f'<{tag} {given}>{static(svg)[0]}</{tag}><script>{script}</script>')
 
 # %% ../../nbs/kit/explore/base.ipynb #d6475add
@@ -209,8 +210,11 @@ def run_over(slider, n):
 def matrix(X, name, ndim=2):
     "A float tensor with `ndim` axes, from whatever holds numbers."
     try:
-        X = torch.as_tensor(X).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as e:
+        X = torch.as_tensor(X).detach()
+        X = X.to_dense().cpu()
+        if X.is_complex():
+            raise TypeError('complex numbers have no order; take .abs() or .real')
+    except (TypeError, ValueError, RuntimeError, OverflowError, NotImplementedError) as e:
         raise ValueError(f'{name} must hold numbers, with {ndim} axes: {e}') from None
     if X.ndim != ndim:
         raise ValueError(f'{name} has {X.ndim} axes, shape {tuple(X.shape)}; give it {ndim}')

@@ -7,10 +7,11 @@ __all__ = ['Block', 'num', 'factor', 'sum_of', 'plural', 'span', 'words', 'row',
            'numbers', 'so_far', 'svg']
 
 # %% ../../nbs/kit/explore/blocks.ipynb #f4aa0261
-import html
 import math
 import textwrap
 from collections import namedtuple
+
+from ..markup import escaped
 
 # %% ../../nbs/kit/explore/blocks.ipynb #d8c7d108
 Block = namedtuple('Block', 'w h body')
@@ -108,7 +109,7 @@ def words(*parts, size=15, cls=''):
     parts = [(p, '') if isinstance(p, str) else p for p in parts]
     spans = ''
     for t, c in parts:
-        t = html.escape(t)
+        t = escaped(t)
         spans += f'<tspan class="{c}">{t}</tspan>' if c else t
     body = f'<text class="{cls}" x="0" y="{size * 0.68:.1f}" font-size="{size}">{spans}</text>'
     return Block(sum(len(t) for t, _ in parts) * size * 0.56, size * 1.35, body)
@@ -170,7 +171,7 @@ def grid(
     top, size, parts = 24 if title else 0, max(9, round(cell * 0.42)), []
     late = []  # thick borders lie over their neighbors
     if title:
-        parts.append(f'<text class="b" x="0" y="9" font-size="14">{html.escape(title)}</text>')
+        parts.append(f'<text class="b" x="0" y="9" font-size="14">{escaped(title)}</text>')
     for i in range(rows):
         for j in range(cols):
             c = cls(i, j)
@@ -192,12 +193,11 @@ def _cell(x, y, cell, size, text, small, cls, at):
         fit = min(size, int(1.55 * cell / max(1, len(text))))
         kind = 'm mute' if cls in ('pad', 'none') else 'm'
         place = f'data-at="{at}" x="{middle}" y="{y + cell / 2 - up:.1f}"'
-        out += f'<text class="{kind}" {place} font-size="{fit}">{text}</text>'
+        out += f'<text class="{kind}" {place} font-size="{fit}">{escaped(text)}</text>'
     if small:
         place = f'x="{middle}" y="{y + cell * 0.82:.1f}"'
-        out += (
-            f'<text class="m tker" {place} font-size="{max(8, round(size * 0.62))}">{small}</text>'
-        )
+        place += f' font-size="{max(8, round(size * 0.62))}"'
+        out += f'<text class="m tker" {place}>{escaped(small)}</text>'
     return out
 
 # %% ../../nbs/kit/explore/blocks.ipynb #445bc306
@@ -232,7 +232,7 @@ def svg(
 ):
     "The figure, an SVG string."
     w, h = max(block.w, width) + 2 * pad, block.h + 2 * pad
-    said = html.escape(label)
+    said = escaped(label)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="d2lx" role="img" aria-label="{said}" '
         f'width="{w:.0f}" viewBox="0 0 {w:.0f} {h:.0f}"><style>{_STYLE}</style>'

@@ -54,6 +54,7 @@ def draw_channels(
     name='Y',  # what the output is called
 ):  # SVG
     "Every channel with its own kernel slice, and the sum over the channels."
+    whole(position, 'position', 0)
     from d2lcnn.channels import corr2d_multi_in
 
     X, K = base.matrix(X, 'X', 3), base.matrix(K, 'K', 3)
@@ -97,8 +98,12 @@ def _example(channels, output):
 
 def _both(X, K):
     "X and K as tensors of three and four axes."
-    K = torch.as_tensor(K)
-    return base.matrix(X, 'X', 3), base.matrix(K[None] if K.ndim == 3 else K, 'K', 4)
+    try:
+        axes = torch.as_tensor(K).ndim
+    except (TypeError, ValueError, RuntimeError):
+        axes = 3
+    K = base.matrix(K, 'K', 4 if axes == 4 else 3)
+    return base.matrix(X, 'X', 3), K if axes == 4 else K[None]
 
 
 def explore_channels(

@@ -23,6 +23,7 @@ def draw_corr2d(
     position=0,  # which output cell, counted row by row
 ):  # SVG
     "The kernel on the input at one position, its products and their sum."
+    whole(position, 'position', 0)
     from d2lcnn.conv import corr2d
 
     X, K = base.matrix(X, 'X'), base.matrix(K, 'K')
@@ -120,6 +121,9 @@ def _examples():
 
 def positions(X, K):
     "How many positions the kernel has on the input."
+    for name, M in ('X', X), ('K', K):
+        if getattr(M, 'ndim', 0) < 2 or not hasattr(M, 'shape'):
+            raise TypeError(f'{name} must be a tensor with two axes or more, (…, H, W)')
     return math.prod(max(0, a - b + 1) for a, b in zip(X.shape[-2:], K.shape[-2:]))
 
 # %% ../../nbs/kit/explore/corr2d.ipynb #cc175467
@@ -159,6 +163,8 @@ def explore_corr2d(
 # %% ../../nbs/kit/explore/corr2d.ipynb #4ed5a4ca
 def _json(M):
     "Rows of numbers, whole ones without a point."
+    if not M.isfinite().all():
+        raise ValueError('the figure shows finite numbers; X and K hold nan or infinity')
     rows = [[int(v) if v == int(v) else round(v, 6) for v in row] for row in M.tolist()]
     return json.dumps(rows)
 

@@ -7,7 +7,6 @@ __all__ = ['finite', 'load_image', 'data_url', 'image_block']
 
 # %% ../../nbs/kit/explore/images.ipynb #ee077fd1
 import base64
-import html
 import io
 import os
 
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 from .blocks import Block
 from ..guard import whole
+from ..markup import escaped
 
 # %% ../../nbs/kit/explore/images.ipynb #d155526a
 def _open(source):
@@ -24,6 +24,8 @@ def _open(source):
 
     if isinstance(source, (str, os.PathLike)):
         source = os.path.expanduser(os.fspath(source))
+        if '\0' in source or not os.path.isfile(source):
+            raise FileNotFoundError(f'there is no image file {source!r}; give its path')
     else:
         source = io.BytesIO(bytes(source))
     try:
@@ -74,6 +76,8 @@ _WHITE = {torch.bool: 1, torch.uint8: 255, torch.uint16: 65535}
 
 def finite(X, name):
     "Refuse nan and infinity."
+    if not isinstance(X, torch.Tensor) or X.is_meta or X.layout != torch.strided:
+        raise TypeError(f'the {name} is a {type(X).__name__}; give a plain tensor of numbers')
     bad = int((~torch.isfinite(X)).sum())
     if bad:
         raise ValueError(
@@ -138,9 +142,14 @@ def load_image(
     if hasattr(image, 'thumbnail'):  # a PIL image
         image = _from_pil(image, most)
     if isinstance(image, torch.Tensor):
+        if image.is_meta or image.layout != torch.strided:
+            raise TypeError('the image is a tensor without plain numbers; use image.to_dense()')
         X = image.detach().cpu()
     else:
-        X = np.asarray(image)
+        try:
+            X = np.asarray(image)
+        except ValueError:
+            raise TypeError('the image is a list of rows that differ in length') from None
         if X.dtype.kind not in 'biuf':
             name = type(image).__name__
             raise TypeError(f'{name} is no image: give a file, or an array of numbers')
@@ -176,7 +185,7 @@ def image_block(X, w, title):
     h = w * X.shape[0] / X.shape[1]
     sharp = ' style="image-rendering:pixelated"' if max(X.shape) <= 64 else ''
     box = f'x="0" y="24" width="{w}" height="{h:.1f}"'
-    body = f'<text class="b" x="0" y="9" font-size="14">{html.escape(title)}</text>'
+    body = f'<text class="b" x="0" y="9" font-size="14">{escaped(title)}</text>'
     body += f'<image {box} preserveAspectRatio="none"{sharp} href="{data_url(X)}"/>'
     body += f'<rect {box} style="fill:none;stroke:var(--line)"/>'
     return Block(w, h + 24, body)

@@ -19,6 +19,7 @@ def why_impossible(
     d,  # dilation, the distance between two taps
 ):  # None, or a sentence that says what does not fit and which settings would
     "Explain a setting that leaves no output."
+    n, k, p, s, d = (whole(v, name, name != 'p') for name, v in zip('nkpsd', (n, k, p, s, d)))
     span, room = d * (k - 1) + 1, n + 2 * p
     if span <= room:
         return None
@@ -50,6 +51,7 @@ def draw_padding_stride(
     position=0,  # which output cell, counted row by row
 ):  # SVG
     "Where the kernel can lie, how often each pixel is read, and the formula with its numbers."
+    whole(position, 'position', 0)
     from d2lcnn.padding_stride import conv_out
 
     given = zip(_LIMITS.items(), (size, kernel, padding, stride, dilation))

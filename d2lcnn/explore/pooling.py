@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from . import base, blocks
 from .base import Explorer
 from .blocks import num
-from ..guard import one_of, whole
+from ..guard import one_of, whole, wholes
 
 # %% ../../nbs/kit/explore/pooling.ipynb #dd1131f0
 def why_no_pooling(
@@ -24,7 +24,9 @@ def why_no_pooling(
     padding,
 ):  # None, or a sentence that says what does not fit and which settings would
     "Explain a pooling that PyTorch refuses or that leaves no output."
-    n, fit = min(size), 'What would fit:'
+    n, fit = min(wholes(size, 'size', 1) or (0,)), 'What would fit:'
+    window, stride = whole(window, 'window', 1), whole(stride, 'stride', 1)
+    padding = whole(padding, 'padding', 0)
     if 2 * padding > window:
         return (
             f'Padding {padding} is more than half of window {window}, so a window could lie in the '
@@ -51,8 +53,9 @@ def draw_pooling(
     from d2lcnn.pooling import pool2d
 
     one_of(mode, 'mode', ('max', 'avg'))
-    k, s = whole(window, 'window', 1), whole(stride, 'stride', 1)
-    p, X = whole(padding, 'padding', 0), base.matrix(X, 'X')
+    whole(position, 'position', 0)
+    k, s = whole(window, 'window', 1, 1000), whole(stride, 'stride', 1, 1000)
+    p, X = whole(padding, 'padding', 0, 1000), base.matrix(X, 'X')
     base.fits('X', X, (8, 8))
     layer = f'nn.{"Max" if mode == "max" else "Avg"}Pool2d({k}, stride={s}'
     layer += f', padding={p})' if p else ')'

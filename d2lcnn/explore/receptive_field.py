@@ -7,13 +7,13 @@ __all__ = ['Layer', 'parse_layers', 'receptive_fields', 'draw_receptive_field', 
            'receptive_field_element']
 
 # %% ../../nbs/kit/explore/receptive_field.ipynb #8e9e817a
-import html
 import re
 from collections import namedtuple
 
 from . import base, blocks
 from .base import Explorer
 from ..guard import whole
+from ..markup import escaped
 
 # %% ../../nbs/kit/explore/receptive_field.ipynb #0791f739
 Layer = namedtuple('Layer', 'text kind kernel stride dilation')
@@ -52,6 +52,8 @@ def parse_layers(
     "Read a stack of layers; a mistake is explained."
     if not isinstance(text, str):
         raise TypeError(f'layers={text!r}: write them as text, such as conv3 pool2 conv3')
+    if len(text) > 1000:
+        raise ValueError(f'the text has {len(text):,} letters; write at most 16 layers')
     words = re.split(r'[\s,;→>]+', text.strip().lower())
     if words == ['']:
         raise ValueError('There is no layer yet. Write some, such as: conv3 pool2 conv3')
@@ -62,12 +64,20 @@ def parse_layers(
     return [_parse_layer(word, f'Layer {n}, "{word}"') for n, word in enumerate(words, 1)]
 
 # %% ../../nbs/kit/explore/receptive_field.ipynb #13879b8c
+def _stack(layers):
+    "Layers, from text or as they are."
+    if isinstance(layers, str):
+        return parse_layers(layers)
+    if not isinstance(layers, (list, tuple)) or not all(isinstance(v, Layer) for v in layers):
+        raise TypeError(f'layers={layers!r:.60} must be text such as conv3 pool2, or Layers')
+    return list(layers)
+
+
 def receptive_fields(
     layers,  # list of Layer, or the text that parse_layers reads
 ):  # (receptive field, jump) of the input, (1, 1), and after each layer, in input pixels
     "How far one cell sees after each layer, along one axis."
-    if isinstance(layers, str):
-        layers = parse_layers(layers)
+    layers = _stack(layers)
     fields = [(1, 1)]
     for layer in layers:
         r, j = fields[-1]
@@ -116,7 +126,7 @@ def draw_receptive_field(
     "The cells that one output cell depends on, stage by stage, and the arithmetic of the growth."
     upto = None if upto is None else whole(upto, 'upto', 0)
     try:
-        layers = (parse_layers(layers) if isinstance(layers, str) else list(layers))[:upto]
+        layers = _stack(layers)[:upto]
     except ValueError as e:
         below = blocks.words((_HELP, 'tmute'), size=14)
         return blocks.svg(blocks.column(blocks.problem(str(e)), below, gap=10), str(e))
@@ -188,7 +198,7 @@ def _cone_drawn(layers, fields, cone):
             parts.append(f'<path d="M{lo:.1f} {down}" fill="var(--mute)" opacity=".16"/>')
         below = lo, hi
         parts.append(f'<g transform="translate(0 {y})">{cells}</g>')
-        parts.append(_word(0, y + 11, html.escape(layer.text if layer else 'input'), 'b'))
+        parts.append(_word(0, y + 11, escaped(layer.text if layer else 'input'), 'b'))
         parts.append(_numbers(layer, (r, j), before, y + 11))
     return ''.join(parts)
 
@@ -197,7 +207,7 @@ def _count(text):
     "How many layers, 0 where the text has a mistake."
     try:
         return len(parse_layers(text))
-    except ValueError:
+    except (TypeError, ValueError):
         return 0
 
 
@@ -206,6 +216,8 @@ def explore_receptive_field(
 ):
     "Write a stack of layers and watch how far one cell sees."
     start = dict(layers=layers, upto=max(1, _count(layers)))
+    if not isinstance(layers, str):
+        parse_layers(layers)  # says what to write
 
     def make(w):
         text = w.Text(
