@@ -230,14 +230,14 @@ def class_numbers(labels, name, given):
         if isinstance(labels, torch.Tensor):
             got = f'{labels.dtype} of shape {tuple(labels.shape)}'
         raise TypeError(f'{name} must be a tensor of class numbers, int64 (n,), not {got}')
-    if len(labels) and int(labels.min()) < 0:
+    if len(labels) and not labels.is_meta and int(labels.min()) < 0:
         raise ValueError(f'{name} run from {int(labels.min())} on; classes count from 0')
     return labels
 
 
 def class_names(classes, name, given):
     "A check: a list of names."
-    if isinstance(classes, (str, bytes)) or not isinstance(classes, (list, tuple, range)) or not classes:
+    if not isinstance(classes, (list, tuple, range)) or not classes:
         raise TypeError(f'{name}={classes!r:.60} must be a list of names, one per class')
     return classes
 

@@ -86,10 +86,8 @@ class Experiment:
             raise TypeError(f"{self.name}: variants must be a dictionary {{'name': Variant(…)}}")
         if not isinstance(self.rates, (tuple, list)):
             raise TypeError(f'{self.name}: rates={_shown(self.rates)} must be a tuple of numbers')
-        for rate in self.rates:
-            number(rate, f'{self.name}: a learning rate', above=0)
-        whole(self.seeds, 'seeds', 1)
-        whole(self.tuning_epochs, 'tuning_epochs', 1)
+        [number(rate, f'{self.name}: a learning rate', above=0) for rate in self.rates]
+        [whole(getattr(self, k), k, 1) for k in ('seeds', 'tuning_epochs')]
         if any(v.lr is None for v in self.variants.values()) and len(self.rates) < 3:
             raise ValueError(f'{self.name}: {len(self.rates)} learning rates cannot bracket a best')
         if list(self.rates) != sorted(set(self.rates)):
@@ -112,9 +110,8 @@ class Experiment:
     def versus(self, one, other, score='test_acc'):
         "Print by how much one variant beats another, seed by seed."
         runs = counted(self)
-        for variant in (one, other):
-            one_of(variant, 'variant', list(self.variants))
-        print(difference({other: runs[other], one: runs[one]}, score))
+        both = [one_of(v, 'variant', list(runs)) for v in (other, one)]
+        print(difference({v: runs[v] for v in both}, score))
 
     def curves(self, curve='loss', only=None, ax=None):
         "Draw a curve of every run; `only`: the variants to draw. See `plot_curves`."
@@ -124,8 +121,8 @@ class Experiment:
     def plot(self, yours=None, score='test_acc', ax=None):
         "Draw every run, and the reader's own, the `History` of `run`, as an open circle."
         if yours is not None:
-            value = getattr(yours, score)
-            yours = (yours.recipe['variant'], value, f'yours, budget {yours.budget}')
+            label = f'yours, budget {yours.budget}'
+            yours = yours.recipe['variant'], getattr(yours, score), label
         return plot_runs(self.rows(score), score, yours, ax)
 
     def run(self, variant, seed=0, **how):

@@ -427,7 +427,12 @@ BLOCKS = Experiment(
         'no squeezes': _contender(NoSqueeze),
     },
     Settings(
-        epochs=2, batch_size=128, size=32, optimizer=torch.optim.Adam, init='he', schedule='one_cycle'
+        epochs=2,
+        batch_size=128,
+        size=32,
+        optimizer=torch.optim.Adam,
+        init='he',
+        schedule='one_cycle',
     ),
     rates=(0.0025, 0.005, 0.01),
     tuning_epochs=1,

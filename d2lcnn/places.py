@@ -97,7 +97,7 @@ def results_dir(
     return there[0] if there else places[0 if len(places) == 3 else -1]
 
 # %% ../nbs/kit/places.ipynb #6c257494
-def _chapters(value, name, given):
+def _wanted(value, name, given):
     "A check: names of chapters."
     if isinstance(value, (str, bytes)) or not isinstance(value, (list, tuple)):
         raise TypeError(f'{name}={value!r:.60} must be a list of chapters, such as ["05"]')
@@ -105,7 +105,7 @@ def _chapters(value, name, given):
 
 
 nbs_dir = guarded(nbs_dir, start=maybe(file_path))
-find_chapters = guarded(find_chapters, wanted=_chapters, nbs=maybe(file_path))
+find_chapters = guarded(find_chapters, wanted=_wanted, nbs=maybe(file_path))
 results_dir = guarded(results_dir, folder=maybe(file_path))
 
 # %% ../nbs/kit/places.ipynb #8e109a05

@@ -299,7 +299,7 @@ def test_without_runs_it_says_how_to_make_them(tmp_path, capsys):
 @pytest.mark.parametrize('rates', [(.1, .2), (.2, .1, .4), (.1, .1, .2)])
 def test_a_grid_that_cannot_bracket_is_refused(tmp_path, rates):
     with pytest.raises(ValueError, match='rates'):
-        E.Experiment('99.x', '?', {}, SETTINGS, rates, folder=tmp_path)
+        E.Experiment('99.x', '?', {'a': E.Variant(small)}, SETTINGS, rates, folder=tmp_path)
 
 
 def test_a_rate_that_is_given_is_not_tuned(tmp_path):

@@ -57,7 +57,7 @@ SHOWN = {
         'BatchNorm(3, 4)(R(5, 3, 2, 4))',
         'lenet_bn(2, 7, 30)(R(3, 2, 30, 30))',
         'fold(nn.Linear(4, 3), BatchNorm(3, 2)).weight',
-        'with_fresh_averages(nn.Sequential(BatchNorm(3, 4)), [(R(2, 3, 2, 2), 0)] * 2, 2)[0].running_var',
+        'with_fresh_averages(nn.Sequential(BatchNorm(3, 4)), [(R(2, 3, 2, 2), R(2))] * 2, 2)[0].running_var',
     ],
     '11_resnet': [
         'small_resnet(14, PreActResidual, (4, 8, 12), 2, 5)(R(2, 2, 9, 12))',
