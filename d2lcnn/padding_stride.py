@@ -50,35 +50,6 @@ def _setting(value, name, given):
 _SETTINGS = dict.fromkeys(_WORDS, _setting)
 
 # %% ../nbs/02_padding_stride.ipynb #ac09beab
-def _together(axes=None):
-    "A check of the settings together: as many axes as there must be, and a kernel that fits."
-
-    def check(given):
-        lengths = {name: len(v) for name, v in given.items() if isinstance(v, tuple)}
-        names = ', '.join(lengths)
-        if len(set(lengths.values())) > 1:
-            has = ', '.join(f'{name} has {m}' for name, m in lengths.items())
-            way = 'give each one number per axis, or a whole number that counts for all axes'
-            raise ValueError(f'{has} numbers; {way}')
-        m = max(lengths.values(), default=axes or 1)
-        if axes and m != axes:
-            are, way = (
-                ('is', 'call it once per axis') if axes == 1 else ('are', 'give (height, width)')
-            )
-            raise ValueError(f'{names} with {m} numbers where {axes} {are} needed; {way}')
-        if not 1 <= m <= 3:
-            way = '; leave out batch and channels, such as X.shape[-2:]' if m > 3 else ''
-            raise ValueError(f'{names} with {m} numbers; an image has 2 axes, (height, width){way}')
-        n, k, s, p, d = (v if isinstance(v, tuple) else (v,) * m for v in given.values())
-        fits(n, k, p, d)
-        if axes:
-            _countable(n, k, s, p, d)
-        if axes == 1:
-            given.update({name: given[name][0] for name in lengths})
-
-    return check
-
-
 def _countable(*settings):
     "Raise ValueError where a list of all pixels under all windows would fill the memory."
     if math.prod(settings[0]) > 10**7:
@@ -90,6 +61,39 @@ def _countable(*settings):
                 f'n={n:,} and k={k:,} make {read:,} reads, more than 1,000,000; conv_out counts '
                 'windows of any size'
             )
+
+# %% ../nbs/02_padding_stride.ipynb #ac09beac
+def _one_number(lengths, axes):
+    "How many axes the settings have; ValueError when they disagree, or are not as many as asked."
+    names = ', '.join(lengths)
+    if len(set(lengths.values())) > 1:
+        has = ', '.join(f'{name} has {m}' for name, m in lengths.items())
+        way = 'give each one number per axis, or a whole number that counts for all axes'
+        raise ValueError(f'{has} numbers; {way}')
+    m = max(lengths.values(), default=axes or 1)
+    if axes and m != axes:
+        are, way = ('is', 'call it once per axis') if axes == 1 else ('are', 'give (height, width)')
+        raise ValueError(f'{names} with {m} numbers where {axes} {are} needed; {way}')
+    if not 1 <= m <= 3:
+        way = '; leave out batch and channels, such as X.shape[-2:]' if m > 3 else ''
+        raise ValueError(f'{names} with {m} numbers; an image has 2 axes, (height, width){way}')
+    return m
+
+# %% ../nbs/02_padding_stride.ipynb #ac09bead
+def _together(axes=None):
+    "A check of the settings together: as many axes as there must be, and a kernel that fits."
+
+    def check(given):
+        lengths = {name: len(v) for name, v in given.items() if isinstance(v, tuple)}
+        m = _one_number(lengths, axes)
+        n, k, s, p, d = (v if isinstance(v, tuple) else (v,) * m for v in given.values())
+        fits(n, k, p, d)
+        if axes:
+            _countable(n, k, s, p, d)
+        if axes == 1:
+            given.update({name: given[name][0] for name in lengths})
+
+    return check
 
 
 windows = guarded(windows, _together(axes=1), **_SETTINGS)
