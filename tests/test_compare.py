@@ -38,7 +38,7 @@ def test_mcnemar_counts_and_tosses_coins():
 
 
 def test_mcnemar_refuses_other_pictures():
-    with pytest.raises(ValueError, match='8, 8 and 9 images'): C.mcnemar(torch.zeros(8), torch.zeros(8), torch.zeros(9))
+    with pytest.raises(ValueError, match='8, 8 and 9 images'): C.mcnemar(*(torch.zeros(n).long() for n in (8, 8, 9)))
 
 
 @pytest.mark.parametrize('seed', range(20))
