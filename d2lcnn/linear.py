@@ -167,7 +167,7 @@ def _some_rows(X, name, given):
     return X
 
 
-data_iter = guarded(data_iter, batch_size=at_least(1), X=_some_rows, y=_as_long('X'))
+data_iter = guarded(data_iter, batch_size=at_least(1, 2**62), X=_some_rows, y=_as_long('X'))
 
 # %% ../nbs/foundations/f1_linear.ipynb #48d78a50
 def sgd(

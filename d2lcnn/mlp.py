@@ -51,7 +51,7 @@ collapse = guarded(collapse, _in_a_row, first=_linear, second=_linear)
 # %% ../nbs/foundations/f3_mlp.ipynb #bffa6b5c
 def relu(x):  # tensor of any shape
     "What is negative becomes 0."
-    return torch.where(x > 0, x, torch.zeros_like(x))
+    return torch.where(x <= 0, torch.zeros_like(x), x)
 
 # %% ../nbs/foundations/f3_mlp.ipynb #c8b08818
 def _floats(value, name, given):
@@ -120,7 +120,11 @@ def _share(value, name, given):
 def _maker(value, name, given):
     "A check: what makes a layer."
     called_with('what makes a layer, such as nn.ReLU')(value, name, given)
-    if not isinstance(made := value(), nn.Module):
+    try:
+        made = value()
+    except TypeError:
+        raise TypeError(f'{name}={value!r:.60} makes no layer; give nn.ReLU or the like') from None
+    if not isinstance(made, nn.Module):
         kind = type(made).__name__
         raise TypeError(f'{name} makes a {kind}; give what makes a layer, such as nn.ReLU')
     return value

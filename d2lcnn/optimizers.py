@@ -8,7 +8,7 @@ __all__ = ['descend', 'gradient_descent', 'momentum', 'adagrad', 'rmsprop', 'ada
 # %% ../nbs/foundations/f5_optimizers.ipynb #43f6ae5f
 import torch
 
-from .checks import instance, listed
+from .checks import called_with, instance, listed
 from .guard import alike, floats, guarded, number, whole
 
 # %% ../nbs/foundations/f5_optimizers.ipynb #a76d385f
@@ -61,8 +61,16 @@ def _count(value, name, given):
     return whole(value, name, 0, 1_000_000)
 
 
+def _rule(value, name, given):
+    "A check: a rule."
+    way = 'a rule(w, g, state, lr) -> the new w, such as gradient_descent'
+    if value is object:
+        raise TypeError(f'{name}={value!r} must be {way}')
+    return called_with(way, 1, 1, {}, 1)(value, name, given)
+
+
 descend = guarded(
-    descend, rule=_callable, height=_callable, start=_place, lr=_rate, steps=_count
+    descend, rule=_rule, height=_callable, start=_place, lr=_rate, steps=_count
 )
 
 # %% ../nbs/foundations/f5_optimizers.ipynb #6409eca2
@@ -181,4 +189,4 @@ def _parameters(value, name, given):
     return value
 
 
-Optimizer.__init__ = guarded(Optimizer.__init__, params=_parameters, lr=_rate, rule=_callable)
+Optimizer.__init__ = guarded(Optimizer.__init__, params=_parameters, lr=_rate, rule=_rule)
