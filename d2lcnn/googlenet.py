@@ -409,8 +409,8 @@ class NoSqueeze(Inception):
 
 # %% ../nbs/09_googlenet.ipynb #e09blocks0
 #| code-fold: true
-Only3x3.__init__ = guarded(Only3x3.__init__, **_channels)
-NoSqueeze.__init__ = guarded(NoSqueeze.__init__, **_channels)
+Only3x3.__init__ = guarded(Only3x3.__init__, affordable, **_channels)
+NoSqueeze.__init__ = guarded(NoSqueeze.__init__, affordable, **_channels)
 
 
 def _contender(block):

@@ -9,7 +9,8 @@ __all__ = ['init_normal', 'init_constant', 'MySequential', 'Centered', 'MyLinear
 import torch
 from torch import nn
 
-from .guard import at_least, floats, guarded, number, tensor
+from .checks import affordable, network
+from .guard import alike, at_least, floats, guarded, number, tensor
 
 # %% ../nbs/foundations/f4_layers.ipynb #496cc26e
 class MySequential(nn.Module):
@@ -69,7 +70,7 @@ def _module(value, name, given):
     "A check: a module."
     if not isinstance(value, nn.Module):
         raise TypeError(f'{name} is a {type(value).__name__}, not a module')
-    return value
+    return network(value, name, given)
 
 
 def _spread(value, name, given):
@@ -123,9 +124,11 @@ def _fitting(given):
     X, n = given['X'], given['self'].weight.shape[1]
     if X.shape[1] != n:
         raise ValueError(f'X has {X.shape[1]} numbers per example and the layer takes {n}')
+    alike(X, 'X', given['self'].weight, 'weight')
 
 
-MyLinear.__init__ = guarded(MyLinear.__init__, in_features=at_least(1), out_features=at_least(1))
+_features = dict(in_features=at_least(1), out_features=at_least(1))
+MyLinear.__init__ = guarded(MyLinear.__init__, affordable, **_features)
 MyLinear.forward = guarded(MyLinear.forward, _fitting, X=_rows)
 
 # %% ../nbs/foundations/f4_layers.ipynb #c7aa5023
@@ -153,6 +156,7 @@ def _as_wide(given):
     n, columns = len(given['self'].scale), given['X'].shape[1]
     if n != columns:
         raise ValueError(f'X has {columns} columns and there are {n} scales; give one for each')
+    alike(given['X'], 'X', given['self'].scale, 'scale')
 
 
 Scaled.__init__ = guarded(Scaled.__init__, scale=_row)

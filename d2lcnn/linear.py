@@ -9,6 +9,7 @@ __all__ = ['synthetic_data', 'linreg', 'squared_loss', 'data_iter', 'sgd', 'load
 import torch
 
 from . import guard
+from .checks import MOST, listed
 from .guard import at_least, guarded
 
 # %% ../nbs/foundations/f1_linear.ipynb #c268e352
@@ -25,15 +26,28 @@ def synthetic_data(
 
 # %% ../nbs/foundations/f1_linear.ipynb #fa01685b
 def _weights(w, name, given):
-    return guard.floats(guard.tensor(w, name, '(d)'), name)
+    w = guard.floats(guard.tensor(w, name, '(d)'), name)
+    if w.dtype != torch.float32:
+        raise TypeError(f'{name} is {w.dtype} and the points are float32; use {name}.float()')
+    if w.device.type != 'cpu':
+        raise ValueError(f'{name} is on {w.device}; the points are made on the CPU, use {name}.cpu()')
+    return w
 
 
 def _number_from(low=None, above=None):
     return lambda value, name, given: guard.number(value, name, low, above=above)
 
 
+def _storable(given):
+    "A check: the points find room in memory."
+    n, d = given['num_examples'], len(given['w'])
+    if n * (d + 3) > MOST:
+        raise ValueError(f'num_examples={n:,} with {d} inputs each are too many; take fewer')
+
+
 synthetic_data = guarded(
     synthetic_data,
+    _storable,
     w=_weights,
     b=_number_from(),
     num_examples=at_least(1),
@@ -70,7 +84,18 @@ def _weight_for(inputs):
     return check
 
 
-linreg = guarded(linreg, X=_rows, w=_weight_for('X'))
+def _bias(b, name, given):
+    "A check: a number, or a tensor with one."
+    if not isinstance(b, torch.Tensor):
+        return guard.number(b, name)
+    if b.ndim > 1 or b.numel() != 1 or b.layout != torch.strided:
+        raise ValueError(f'{name} of shape {tuple(b.shape)} is not one number; use torch.zeros(1)')
+    if b.ndim == 0 and not b.is_complex():
+        return b
+    return guard.alike(b, name, given['X'], 'X')
+
+
+linreg = guarded(linreg, X=_rows, w=_weight_for('X'), b=_bias)
 
 # %% ../nbs/foundations/f1_linear.ipynb #6b5468e5
 def squared_loss(
@@ -81,13 +106,24 @@ def squared_loss(
     return (y_hat - y.reshape(y_hat.shape))**2 / 2
 
 # %% ../nbs/foundations/f1_linear.ipynb #e19e758b
+def _any_tensor(value, name, given):
+    if not isinstance(value, torch.Tensor):
+        kind = type(value).__name__
+        raise TypeError(f'{name} is a {kind}, not a tensor; pass torch.as_tensor({name})')
+    if value.layout != torch.strided:
+        raise TypeError(f'{name} has the layout {value.layout}; use {name}.to_dense()')
+    return value
+
+
 def _as_many(other):
     "A check: a tensor with as many numbers as `other`."
 
     def check(y, name, given):
-        Y = given[other]
-        if not isinstance(y, torch.Tensor):
-            raise TypeError(f'{name} is a {type(y).__name__}; pass torch.as_tensor({name})')
+        Y, y = given[other], _any_tensor(y, name, given)
+        if y.device != Y.device:
+            raise ValueError(f'{other} is on {Y.device} and {name} on {y.device}; move one of them')
+        if torch.bool in (y.dtype, Y.dtype):
+            raise TypeError(f'{other} is {Y.dtype} and {name} {y.dtype}; use .float() on both')
         if y.numel() != Y.numel():
             raise ValueError(
                 f'{Y.numel()} predictions, shape {tuple(Y.shape)}, but {y.numel()} targets, '
@@ -96,13 +132,6 @@ def _as_many(other):
         return y
 
     return check
-
-
-def _any_tensor(value, name, given):
-    if not isinstance(value, torch.Tensor):
-        kind = type(value).__name__
-        raise TypeError(f'{name} is a {kind}, not a tensor; pass torch.as_tensor({name})')
-    return value
 
 
 squared_loss = guarded(squared_loss, y_hat=_any_tensor, y=_as_many('y_hat'))
@@ -138,7 +167,7 @@ def _some_rows(X, name, given):
     return X
 
 
-data_iter = guarded(data_iter, batch_size=at_least(1), X=_some_rows, y=_as_long('X'))
+data_iter = guarded(data_iter, batch_size=at_least(1, 2**62), X=_some_rows, y=_as_long('X'))
 
 # %% ../nbs/foundations/f1_linear.ipynb #48d78a50
 def sgd(
@@ -154,7 +183,9 @@ def sgd(
 
 # %% ../nbs/foundations/f1_linear.ipynb #68c41fa6
 def _with_gradients(params, name, given):
-    params = [params] if isinstance(params, torch.Tensor) else list(params)
+    if isinstance(params, torch.Tensor):
+        params = [params]
+    params = listed(lambda value, *_: value, 1, 'such as [w, b]')(params, name, given)
     for i, p in enumerate(params):
         if _any_tensor(p, f'{name}[{i}]', given).grad is None:
             raise ValueError(
@@ -182,9 +213,8 @@ def load_array(
 def _all_as_long(arrays, name, given):
     if isinstance(arrays, torch.Tensor):
         raise TypeError(f'{name} is one tensor; give several that go together, such as (X, y)')
-    arrays = tuple(arrays)
-    if not arrays:
-        raise ValueError(f'{name} is empty; give tensors that go together, such as (X, y)')
+    way = 'tensors that go together, such as (X, y)'
+    arrays = tuple(listed(lambda value, *_: value, 1, way)(arrays, name, given))
     first = f'{name}[0]'
     _some_rows(arrays[0], first, given)
     for i, t in enumerate(arrays[1:], 1):

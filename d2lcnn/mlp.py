@@ -9,7 +9,8 @@ __all__ = ['collapse', 'relu', 'sigmoid', 'tanh', 'mlp', 'dropout']
 import torch
 from torch import nn
 
-from .guard import at_least, guarded, number, wholes
+from .checks import affordable, called_with, network
+from .guard import alike, at_least, guarded, number, wholes
 
 # %% ../nbs/foundations/f3_mlp.ipynb #d73454b0
 def collapse(
@@ -28,6 +29,7 @@ def _linear(value, name, given):
     "A check: a linear layer with biases."
     if not isinstance(value, nn.Linear):
         raise TypeError(f'{name} is a {type(value).__name__}, not a linear layer; use nn.Linear')
+    network(value, name, given)
     if value.bias is None:
         raise ValueError(f'{name} has no bias; make it with nn.Linear(…, bias=True)')
     return value
@@ -41,6 +43,7 @@ def _in_a_row(given):
             f'first gives {out} numbers and second takes {into}; '
             f'make second from {out} numbers on, nn.Linear({out}, …)'
         )
+    alike(given['second'].weight, 'second.weight', given['first'].weight, 'first.weight')
 
 
 collapse = guarded(collapse, _in_a_row, first=_linear, second=_linear)
@@ -48,7 +51,7 @@ collapse = guarded(collapse, _in_a_row, first=_linear, second=_linear)
 # %% ../nbs/foundations/f3_mlp.ipynb #bffa6b5c
 def relu(x):  # tensor of any shape
     "What is negative becomes 0."
-    return torch.where(x > 0, x, torch.zeros_like(x))
+    return torch.where(x <= 0, torch.zeros_like(x), x)
 
 # %% ../nbs/foundations/f3_mlp.ipynb #c8b08818
 def _floats(value, name, given):
@@ -58,6 +61,8 @@ def _floats(value, name, given):
         raise TypeError(f'{name} is a {kind}, not a tensor; pass torch.as_tensor({name})')
     if not value.is_floating_point():
         raise TypeError(f'{name} is {value.dtype}, not floating-point; use {name}.float()')
+    if value.layout != torch.strided:
+        raise TypeError(f'{name} has the layout {value.layout}; use {name}.to_dense()')
     return value
 
 
@@ -114,14 +119,20 @@ def _share(value, name, given):
 
 def _maker(value, name, given):
     "A check: what makes a layer."
-    if isinstance(value, nn.Module) or not callable(value):
-        kind = type(value).__name__
-        raise TypeError(f'{name} is a {kind}; give what makes a layer, such as nn.ReLU')
+    called_with('what makes a layer, such as nn.ReLU')(value, name, given)
+    try:
+        made = value()
+    except TypeError:
+        raise TypeError(f'{name}={value!r:.60} makes no layer; give nn.ReLU or the like') from None
+    if not isinstance(made, nn.Module):
+        kind = type(made).__name__
+        raise TypeError(f'{name} makes a {kind}; give what makes a layer, such as nn.ReLU')
     return value
 
 
 mlp = guarded(
     mlp,
+    affordable,
     in_features=at_least(1),
     num_classes=at_least(1),
     hidden=_sizes,

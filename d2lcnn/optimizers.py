@@ -8,7 +8,8 @@ __all__ = ['descend', 'gradient_descent', 'momentum', 'adagrad', 'rmsprop', 'ada
 # %% ../nbs/foundations/f5_optimizers.ipynb #43f6ae5f
 import torch
 
-from .guard import guarded, number, whole
+from .checks import called_with, instance, listed
+from .guard import alike, floats, guarded, number, whole
 
 # %% ../nbs/foundations/f5_optimizers.ipynb #a76d385f
 def gradient_descent(w, g, state, lr):
@@ -44,10 +45,10 @@ def _callable(value, name, given):
 
 def _place(value, name, given):
     "A check: two numbers."
-    value = value.tolist() if isinstance(value, torch.Tensor) else value
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(f'{name}={value!r} must be two numbers, such as (2.0, 1.0)')
-    return tuple(number(v, f'{name}[{i}]') for i, v in enumerate(value))
+    value = listed(lambda v, n, _: number(v, n), 2, 'such as (2.0, 1.0)')(value, name, given)
+    if len(value) != 2:
+        raise ValueError(f'{name}={value!r:.60} must be two numbers, such as (2.0, 1.0)')
+    return tuple(value)
 
 
 def _rate(value, name, given):
@@ -57,11 +58,19 @@ def _rate(value, name, given):
 
 def _count(value, name, given):
     "A check: a number of steps."
-    return whole(value, name, 0)
+    return whole(value, name, 0, 1_000_000)
+
+
+def _rule(value, name, given):
+    "A check: a rule."
+    way = 'a rule(w, g, state, lr) -> the new w, such as gradient_descent'
+    if value is object:
+        raise TypeError(f'{name}={value!r} must be {way}')
+    return called_with(way, 1, 1, {}, 1)(value, name, given)
 
 
 descend = guarded(
-    descend, rule=_callable, height=_callable, start=_place, lr=_rate, steps=_count
+    descend, rule=_rule, height=_callable, start=_place, lr=_rate, steps=_count
 )
 
 # %% ../nbs/foundations/f5_optimizers.ipynb #6409eca2
@@ -108,17 +117,29 @@ def _no_less(value, name, given):
 
 
 def _same_shape(given):
-    "A check: a gradient for each number of the weight."
+    "A check: a gradient for each number of the weight, of its type."
     w, g = (tuple(getattr(given[n], 'shape', ())) for n in 'wg')
     if w != g:
         raise ValueError(f'the weight has shape {w} and its gradient {g}; both must be the same')
+    if isinstance(given['w'], torch.Tensor) and isinstance(given['g'], torch.Tensor):
+        alike(given['g'], 'g', given['w'], 'w')
 
 
-gradient_descent = guarded(gradient_descent, _same_shape, lr=_rate)
-momentum = guarded(momentum, _same_shape, lr=_rate, beta=_fading)
-adagrad = guarded(adagrad, _same_shape, lr=_rate, eps=_no_less)
-rmsprop = guarded(rmsprop, _same_shape, lr=_rate, beta=_fading, eps=_no_less)
-_usual = dict(lr=_rate, beta1=_fading, beta2=_fading, eps=_no_less)
+def _some_floats(value, name, given):
+    "A check: a number, or a tensor of floating-point numbers."
+    if not isinstance(value, torch.Tensor):
+        return number(value, name)
+    if value.layout != torch.strided:
+        raise TypeError(f'{name} has the layout {value.layout}; use {name}.to_dense()')
+    return floats(value, name)
+
+
+_step = dict(w=_some_floats, g=_some_floats, state=instance(dict, way='{} at first'), lr=_rate)
+gradient_descent = guarded(gradient_descent, _same_shape, **_step)
+momentum = guarded(momentum, _same_shape, **_step, beta=_fading)
+adagrad = guarded(adagrad, _same_shape, **_step, eps=_no_less)
+rmsprop = guarded(rmsprop, _same_shape, **_step, beta=_fading, eps=_no_less)
+_usual = dict(**_step, beta1=_fading, beta2=_fading, eps=_no_less)
 adam = guarded(adam, _same_shape, **_usual)
 adamw = guarded(adamw, _same_shape, **_usual, decay=_no_less)
 
@@ -155,6 +176,8 @@ def _parameters(value, name, given):
         raise TypeError(f'{name} is one tensor; put it into a list, [{name}]')
     if isinstance(value, torch.nn.Module):
         raise TypeError(f'{name} is a {type(value).__name__}; pass its .parameters()')
+    if not hasattr(value, '__next__'):
+        value = listed(lambda v, *_: v, 1, 'such as net.parameters()')(value, name, given)
     value = list(value)
     wrong = [type(p).__name__ for p in value if not isinstance(p, torch.Tensor)]
     if wrong or not value:
@@ -166,4 +189,4 @@ def _parameters(value, name, given):
     return value
 
 
-Optimizer.__init__ = guarded(Optimizer.__init__, params=_parameters, lr=_rate, rule=_callable)
+Optimizer.__init__ = guarded(Optimizer.__init__, params=_parameters, lr=_rate, rule=_rule)

@@ -23,6 +23,8 @@ def softmax(
 def _scores(Z, name, given):
     if not isinstance(Z, torch.Tensor):
         raise TypeError(f'{name} is a {type(Z).__name__}; pass torch.as_tensor({name})')
+    if Z.layout != torch.strided:
+        raise TypeError(f'{name} has the layout {Z.layout}; use {name}.to_dense()')
     if Z.ndim == 0 or Z.shape[-1] == 0:
         raise ValueError(f'{name} of shape {tuple(Z.shape)} has no scores; give (..., classes)')
     return guard.floats(Z, name)
@@ -60,6 +62,9 @@ def _labels_of(logits):
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
             raise TypeError(f'{name} is {y.dtype}; labels are whole numbers: {name}.long()')
         n, classes = Y_hat.shape
+        if y.device != Y_hat.device or y.is_meta:
+            both = f'{logits} is on {Y_hat.device} and {name} on {y.device}'
+            raise ValueError(f'{both}; give both on one device that holds numbers')
         if len(y) != n:
             raise ValueError(f'{n} rows of logits but {len(y)} labels; give one label per row')
         if y.min() < 0 or y.max() >= classes:

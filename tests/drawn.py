@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from drawers import (
-    DEVICE, DRAWERS, NET, UNKNOWN, WEIGHTS, Draw, Kind, _parts, _small_net, always, among, arguments, close,
-    draws, fixed, flag, is_net, is_whole, made, maps, modules, of, optional, pair, real, text, whole,
+    DEVICE, DRAWERS, NET, UNKNOWN, WEIGHTS, Draw, Kind, _parts, _small_net, always, among, anything, arguments, close,
+    draws, fixed, flag, is_net, is_number, is_whole, made, maps, modules, of, optional, pair, real, text, whole,
 )
 
 import d2lcnn
@@ -246,6 +246,167 @@ def _kmax(Y, X, k, dim=-1):
 draws('pooling.kmax_pool', _kmax, 4, X=Kind(maps(('A',), ('A', 'B'), ('A', 'B', 'C'), floats=False).good, lambda v: isinstance(v, torch.Tensor), maps(('A', 'B')).near), k=whole(1, good=lambda r, g: r.choice((1, 2))),
       dim=whole(-5, 4, good=lambda r, g: -1))
 
+# ------------------------------------------------------------------ part 0: equal to PyTorch
+
+
+def _with_gradient():
+    p = nn.Parameter(torch.ones(2))
+    p.sum().backward()
+    return p
+
+
+def is_tensor(v):
+    return isinstance(v, torch.Tensor)
+
+
+def given_with(X, *shape):
+    "A tensor of this shape and of the type of an argument before it; None stands for its number of columns."
+    def good(r, g):
+        return torch.randn([g[X].shape[-1] if n is None else n for n in shape]).to(g[X].dtype)
+    return good
+
+
+some_rows = maps(('N', 'D'))
+any_floats = Kind(lambda r, g: torch.randn(r.choice(((), (3,), (2, 3), (0,), (2, 1, 2)))).to(r.choice((torch.float32, torch.float64))), lambda v: is_tensor(v) and v.is_floating_point(),
+                  (3, None, [1.0], np.ones(3), torch.arange(3), torch.ones(2) > 0, torch.ones(2).half(), torch.ones(2).bfloat16(), torch.ones(2).cfloat(), torch.eye(2).to_sparse(), torch.tensor([math.nan, math.inf, -math.inf])))
+
+
+def _all_in(r, batches, given):
+    "The batches of an iterator, put together."
+    return tuple(torch.cat(parts) for parts in zip(*batches))
+
+
+def _same_rows(answer, X, y, **_):
+    got, want = ([tuple(map(repr, row)) for row in zip(*(t.flatten(1).tolist() if t.ndim > 1 else t.tolist() for t in pair_))] for pair_ in (answer, (X, y)))
+    return same(sorted(got), sorted(want))
+
+
+draws('linear.synthetic_data', lambda a, w, num_examples, **_: same([tuple(t.shape) for t in a], [(int(num_examples), len(w)), (int(num_examples), 1)]), 2,
+      w=of(torch.tensor([1.0, 2.0]), near=(None, 3, [1, 2], torch.ones(2, 2), torch.ones(0), torch.ones(2).double(), torch.ones(2).half(), torch.ones(2).to('meta'), torch.arange(2))), b=real(good=1.0), num_examples=whole(1), noise=real(0, good=0.1))
+draws('linear.linreg', lambda Y, X, w, b: like(Y, F.linear(X, w.reshape(1, -1)).reshape(Y.shape) + b), 3, X=some_rows, w=Kind(
+    lambda r, g: given_with('X', *r.choice(((None,), (None, 1))))(r, g), is_tensor, (None, torch.ones(3, 1), [1, 2], torch.ones(2, 2), torch.ones(2, 1).half())),
+    b=Kind(lambda r, g: r.choice((1.5, 0, torch.tensor(2.0), torch.zeros(1).to(g['X'].dtype))), lambda v: is_number(v) or is_tensor(v) and v.numel() == 1, ('1', None, True, torch.ones(2), torch.ones(4, 1), [1.0], torch.ones(1).long(), math.nan)))
+draws('linear.squared_loss', lambda Y, y_hat, y: like(Y, F.mse_loss(y_hat, y.reshape(y_hat.shape), reduction='none') / 2), 3, y_hat=Kind(maps((4, 1), (4,)).good, is_tensor, maps((4, 1)).near),
+      y=Kind(lambda r, g: torch.randn(r.choice(((4,), (4, 1), (1, 4)))).to(g['y_hat'].dtype), is_tensor, (None, torch.ones(3), [1], torch.ones(4) > 0, torch.ones(4).long(), torch.ones(4, 4))))
+draws('linear.data_iter', _same_rows, 2, then=_all_in, batch_size=whole(1), X=Kind(maps((4, 2), (4, 1, 3)).good, is_tensor, maps((4, 2)).near),
+      y=Kind(lambda r, g: torch.randn(r.choice(((4,), (4, 1)))), is_tensor, (None, torch.ones(3), [1] * 4, torch.tensor(1.0), np.ones(4))))
+draws('linear.sgd', then=lambda r, a, g: a, params=made(lambda: [_with_gradient()], None, 3, [], 'ab', {'a': 1}, [torch.ones(2)], [nn.Parameter(torch.ones(2))]), lr=real(above=0, good=0.1), batch_size=whole(1))
+draws('linear.load_array', then=lambda r, a, g: len(list(a)), data_arrays=of((torch.ones(4, 2), torch.ones(4)), near=(None, 3, [], (torch.ones(4), torch.ones(3)), ('a', 'b'), torch.ones(4, 2))), batch_size=whole(1), is_train=flag())
+
+
+def _sgd_step(r):
+    "One step beside that of torch.optim.SGD."
+    n, lr = r.randint(1, 5), r.choice((0.1, 1, np.float64(0.5)))
+    a, b = (nn.Parameter(torch.arange(3.0)) for _ in range(2))
+    for p in (a, b):
+        (p**2).sum().backward()
+    b.grad /= n
+
+    def want(_):
+        torch.optim.SGD([b], float(lr)).step()
+        close(a, b)
+        return None if not a.grad.any() else 'gradients are left'
+    return Draw(lambda: d2lcnn.linear.sgd([a], lr, n), dict(params=[a], lr=lr, batch_size=n), False, lambda answer: _checked(lambda *_: want(answer), a, answer, None))
+
+
+DRAWERS['linear.sgd()'], WEIGHTS['linear.sgd()'] = _sgd_step, 1
+
+
+scores = Kind(maps(('C',), ('N', 'C'), ('N', 'L', 'C')).good, lambda v: is_tensor(v) and v.is_floating_point(), (*maps(('N', 'C')).near, torch.ones(3, 0), torch.tensor(1.0), torch.tensor([1e30, 0.0]), torch.tensor([-math.inf, 0.0])))
+draws('softmax.softmax', lambda Y, Z: like(Y, F.softmax(Z, -1)), 3, Z=scores)
+score_rows = Kind(maps(('N', 'C')).good, lambda v: is_tensor(v) and v.ndim == 2 and v.is_floating_point(), (*maps(('N', 'C')).near, torch.ones(0, 3), torch.ones(3, 0), torch.full((2, 3), 1e30)))
+truth = Kind(lambda r, g: torch.tensor([r.randrange(g['Y_hat'].shape[1]) for _ in g['Y_hat']]).to(r.choice((torch.int64, torch.int32, torch.uint8))), is_tensor,
+             (None, [0, 1], torch.ones(2), torch.zeros(2, 1).long(), torch.tensor([99, 0]), torch.tensor([-1, 0]), torch.zeros(3).bool(), np.arange(2), torch.tensor(1), torch.zeros(2).long().to('meta')))
+draws('softmax.cross_entropy', lambda a, Y_hat, y, reduction='mean': like(a, F.cross_entropy(Y_hat, y.long(), reduction=reduction)), 4, Y_hat=score_rows, y=truth, reduction=among('mean', 'sum', 'none'))
+draws('softmax.accuracy', lambda a, Y_hat, y: close(torch.tensor(a), (Y_hat.argmax(1) == y).float().mean()), 2, Y_hat=score_rows, y=truth)
+linear_layer = Kind(lambda r, g: nn.Linear(g['first'].out_features if 'first' in g else 3, 4), lambda v: isinstance(v, nn.Linear),
+                    (None, nn.ReLU(), nn.Linear, lambda r: nn.Linear(3, 4, bias=False), lambda r: nn.Linear(4, 4).double(), lambda r: nn.LazyLinear(4), lambda r: nn.Linear(4, 4, device='meta'), lambda r: nn.Linear(7, 4)))
+
+
+def _collapsed(one, first, second):
+    X = torch.randn(5, first.in_features, dtype=first.weight.dtype)
+    close(one(X), second(first(X)), rtol=1e-4, atol=1e-4)
+
+
+draws('mlp.collapse', _collapsed, 2, first=linear_layer, second=linear_layer)
+draws('mlp.relu', lambda Y, x: like(Y, F.relu(x)), 2, x=any_floats)
+draws('mlp.sigmoid', lambda Y, x: like(Y, torch.sigmoid(x), dict(rtol=1e-5, atol=1e-6)), 2, x=any_floats)
+draws('mlp.tanh', lambda Y, x: like(Y, torch.tanh(x), dict(rtol=1e-5, atol=1e-6)), 2, x=any_floats)
+
+
+def _dropped(Y, x, p=0.5):
+    kept = x / (1 - float(p)) if float(p) < 1 else 0 * x
+    close(Y.double(), torch.where(Y == 0, 0 * kept, kept).double(), rtol=1e-2, atol=1e-4)
+    return None if Y.shape == x.shape else f'shape {tuple(Y.shape)}'
+
+
+draws('mlp.dropout', _dropped, 2, x=any_floats, p=real(0, 1))
+draws('mlp.mlp', lambda Y, num_classes=10, **_: same(tuple(Y.shape), (2, int(num_classes))), 3, then=lambda r, net, g: net(torch.randn(2, int(g.get('in_features', 784)))), in_features=whole(1), num_classes=whole(1),
+      hidden=Kind(lambda r, g: r.choice(((), (3,), [4, 2], 5)), pair(length=range(9)).fits, (0, (3, 0), (3, 1.5), '33', None, True, (3, None), 10**9, (10**6, 10**6))),
+      activation=of(nn.ReLU, nn.Tanh, near=(None, 'relu', 3, nn.ReLU(), F.relu, torch.relu, nn.Linear, int, dict, lambda r: (lambda: None))), dropout=real(0, 1))
+draws('layers.init_normal', lambda a, module, std=0.01: None if not isinstance(module, nn.Linear) or module.bias is None or not module.bias.any() else 'biases are left',
+      module=made(lambda: nn.Linear(3, 2), nn.ReLU(), nn.Linear, None, 'x', lambda r: nn.LazyLinear(2), lambda r: nn.Linear(3, 2, bias=False), fits=is_net), std=real(0))
+draws('layers.init_constant', lambda a, module, value=0.5: close(module.weight, torch.full_like(module.weight, float(value))) if isinstance(module, nn.Linear) else None,
+      module=made(lambda: nn.Linear(3, 2), nn.ReLU(), nn.Linear, None, 'x', lambda r: nn.LazyLinear(2), fits=is_net), value=real())
+some_layers = Kind(lambda r, g: [nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)][:r.randint(0, 3)], lambda v: all(map(is_net, v)))
+some_layers.bad = lambda r, g: [anything(r) for _ in range(r.randint(1, 3))]
+
+
+def _in_a_row(net, layers):
+    X = torch.randn(2, 3)
+    close(net(X), nn.Sequential(*layers)(X))
+
+
+draws('layers.MySequential', _in_a_row, layers=some_layers)
+apply('layers.Centered()', lambda r: d2lcnn.layers.Centered(), some_rows, lambda layer, Y, X: like(Y, X - X.mean(1, keepdim=True)))
+draws('layers.MyLinear', lambda a, in_features, out_features: same(tuple(a(torch.randn(2, int(in_features))).shape), (2, int(out_features))), in_features=whole(1), out_features=whole(1))
+apply('layers.MyLinear()', lambda r: d2lcnn.layers.MyLinear(3, 2), maps(('N', 3), kinds=(torch.float32,)), lambda layer, Y, X: like(Y, F.linear(X, layer.weight, layer.bias)))
+draws('layers.Scaled', lambda Y, scale: like(Y, scale.expand(2, -1)), then=lambda r, a, g: a(torch.ones(2, len(g['scale'])).to(g['scale'])), scale=of(torch.tensor([1.0, 2.0]), near=(None, 3, [1.0, 2.0], torch.ones(2, 2), torch.arange(2), torch.ones(2).double(), np.ones(2), torch.ones(2).to_sparse())))
+apply('layers.Scaled()', lambda r: d2lcnn.layers.Scaled(torch.tensor([1.0, 2.0, 3.0])), maps(('N', 3), kinds=(torch.float32,)), lambda layer, Y, X: like(Y, X * layer.scale))
+Opt = d2lcnn.optimizers
+weight = Kind(lambda r, g: torch.randn(3, generator=torch.Generator().manual_seed(r.randrange(99))).to(g['w'].dtype if 'w' in g else r.choice((torch.float32, torch.float64))),
+              lambda v: is_number(v) or is_tensor(v) and v.is_floating_point(), (3, None, '3', [1.0], torch.ones(2), torch.ones(3).half(), torch.ones(3).long(), torch.ones(3).to_sparse(), torch.ones(3).to('meta'), torch.ones(3).cfloat()))
+_fade = real(0, below=1, good=0.8)
+
+
+def rule_of(name, theirs, **kinds):
+    "Draw a rule of an optimizer: after two steps its weight is that of PyTorch's."
+    def then(r, w, g):
+        rest = {k: v for k, v in g.items() if k not in ('w', 'state')}
+        return getattr(Opt, name)(w, state=g['state'], **rest)
+
+    def want(w2, w, g, state, lr, **settings):
+        p = nn.Parameter(w.detach().clone())
+        theirs_ = theirs(p, float(lr), **{k: float(v) for k, v in settings.items()})
+        for _ in range(2):
+            p.grad = g.clone()
+            theirs_.step()
+        close(w2, p.detach(), rtol=1e-3, atol=1e-4)
+
+    draws(f'optimizers.{name}', want, 2, then=then, w=weight, g=weight, state=Kind(lambda r, g: {}, lambda v: isinstance(v, dict), (None, 3, [], ())), lr=real(above=0, good=0.1), **kinds)
+
+
+O, _eps = torch.optim, real(0, good=1e-8)
+rule_of('gradient_descent', lambda p, lr: O.SGD([p], lr))
+rule_of('momentum', lambda p, lr, beta=0.9: O.SGD([p], lr, momentum=beta), beta=_fade)
+rule_of('adagrad', lambda p, lr, eps=1e-10: O.Adagrad([p], lr, eps=eps), eps=_eps)
+rule_of('rmsprop', lambda p, lr, beta=0.99, eps=1e-8: O.RMSprop([p], lr, beta, eps), beta=_fade, eps=_eps)
+rule_of('adam', lambda p, lr, beta1=0.9, beta2=0.999, eps=1e-8: O.Adam([p], lr, (beta1, beta2), eps), beta1=_fade, beta2=_fade, eps=_eps)
+rule_of('adamw', lambda p, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01: O.AdamW([p], lr, (beta1, beta2), eps, decay), beta1=_fade, beta2=_fade, eps=_eps, decay=real(0, good=0.1))
+rules = of(Opt.gradient_descent, Opt.momentum, Opt.adam, near=(None, 'adam', 3, torch.optim.SGD([nn.Parameter(torch.ones(1))], 0.1)))
+
+
+def _bowl(x, y):
+    return x**2 / 4 + y**2
+
+
+draws('optimizers.descend', lambda a, rule, height, start, lr, steps: same(tuple(a.shape), (int(steps) + 1, 2)), 2, rule=rules, height=of(_bowl, near=(None, 3, 'x')),
+      start=of((2.0, 1.0), [1, 2], torch.ones(2), near=(3, None, (1,), (1, 2, 3), 'ab', (1, None), (math.nan, 1), torch.ones(3), torch.ones(2, 2))), lr=real(above=0, good=0.1), steps=whole(0))
+
+
+draws('optimizers.Optimizer', then=lambda r, a, g: a.step() or a.zero_grad(), params=made(lambda: [_with_gradient()], None, 3, [], 'ab', torch.ones(2), nn.Linear(2, 3), [torch.ones(2)], [nn.Parameter(torch.ones(2)), 3], {'a': 1}),
+      lr=real(above=0, good=0.1), rule=rules)
+
 # ------------------------------------------------------------------ 05 to 12: networks
 
 channels, classes = whole(1, good=lambda r, g: r.choice((1, 3))), whole(1, good=lambda r, g: r.choice((2, 10)))
@@ -292,7 +453,7 @@ draws('googlenet.conv_relu', then=_run(lambda g: (2, int(g['in_channels']), 12, 
 two_channels = Kind(lambda r, g: (2, 3), lambda v: len(v) == 2 and all(is_whole(n, 1) for n in v), (3, (3,), (1, 0), 'ab', None))
 _paths = dict(in_channels=whole(1), c1=whole(1), c2=two_channels, c3=two_channels, c4=whole(1),
               conv=of(d2lcnn.googlenet.conv_relu, near=(None, 3, 'x')))
-for _name in ('Inception', 'Inception3x3', 'Inception7x1'):
+for _name in ('Inception', 'Inception3x3', 'Inception7x1', 'Only3x3', 'NoSqueeze'):
     draws(f'googlenet.{_name}', then=_run(lambda g: (2, int(g['in_channels']), 8, 8)), **_paths)
 draws('googlenet.inception_stage', lambda a, **_: None if len(a) in (2, 5) else 'no stage', in_channels=whole(1),
       number=among(3, 4, 5), block=of(d2lcnn.googlenet.Inception, near=(None, 3)), conv=_paths['conv'], width=real(above=0, good=0.25))
@@ -342,12 +503,13 @@ draws('batch_norm.fold', lambda a, layer, norm: None if type(a) is type(layer) e
       norm=made(lambda: nn.BatchNorm2d(3).eval(), nn.BatchNorm1d(3), nn.BatchNorm2d(3, affine=False), nn.LayerNorm(3), None, nn.BatchNorm2d(4),
                 nn.BatchNorm2d(3, track_running_stats=False), nn.LazyBatchNorm2d()))
 _res = dict(in_channels=whole(1, good=lambda r, g: 4), out_channels=whole(1, good=lambda r, g: 4), use_1x1conv=flag(), stride=whole(1, good=lambda r, g: 1))
-for _name in ('Residual', 'PreActResidual', 'Bottleneck'):
+for _name in ('Residual', 'PreActResidual', 'Bottleneck', 'Plain'):
     draws(f'resnet.{_name}', then=_run(lambda g: (2, int(g['in_channels']), 8, 8)), **_res)
 res_block = of(d2lcnn.resnet.Residual, near=(None, 'x', 3, nn.ReLU, nn.Conv2d))
 draws('resnet.resnet_block', in_channels=whole(1), out_channels=whole(1), num_residuals=whole(1), first_block=flag(), block=res_block)
 net_of('resnet.small_resnet', 8, depth=of(8, 14, near=(0, -4, 9, 8.0, '8', None, 10**9 + 2 - (10**9 + 2 - 2) % 6), fits=lambda v: is_whole(v, 8) and int(v) % 6 == 2),
        block=res_block, widths=Kind(lambda r, g: (2, 3, 4), lambda v: pair(length=(3,)).fits(v), ((2, 3), 3, (1, 2, 0), '123', (10**6,) * 3)))
+draws('resnet.near_identity', lambda a, net: None if a is net else 'another network', net=made(lambda: d2lcnn.resnet.small_resnet(8, d2lcnn.resnet.Plain, (2, 3, 4)), *NET.near, fits=is_net))
 draws('resnet.resnet_stem', in_channels=channels)
 for _name in ('resnet18', 'resnet34', 'resnet50', 'preact_resnet18'):
     net_of(f'resnet.{_name}', 32)
@@ -361,6 +523,14 @@ net_of('densenet.densenet', 32, growth_rate=whole(1), arch=Kind(lambda r, g: (1,
        block=of(d2lcnn.densenet.DenseBlock, d2lcnn.densenet.FrugalDenseBlock, near=(None, 3, 'x', nn.ReLU)))
 for _name in ('DenseBlock', 'FrugalDenseBlock'):
     draws(f'densenet.{_name}', then=_run(lambda g: (2, int(g['in_channels']), 4, 4)), num_convs=whole(1), in_channels=whole(1), growth_rate=whole(1))
+
+for _name in ('SumBlock', 'PlainBlock', 'OnceBlock'):
+    draws(f'densenet.{_name}', lambda Y, num_convs, width: same(Y.shape[1], int(width)) if Y.shape[1] == int(width) else same(Y.shape[1], int(width) * (int(num_convs) + 1)),
+          then=_run(lambda g: (2, int(g['width']), 4, 4)), num_convs=whole(1), width=whole(1))
+blocks = Kind(lambda r, g: [r.choice((d2lcnn.densenet.SumBlock, d2lcnn.densenet.PlainBlock, d2lcnn.densenet.OnceBlock))(1, w) for w in (2, 3)[:r.randint(1, 2)]], None,
+              (None, 3, [], 'ab', [3], [nn.ReLU()], nn.ReLU(), lambda r: d2lcnn.densenet.SumBlock(1, 2), lambda r: nn.Sequential(d2lcnn.densenet.SumBlock(1, 2)), [d2lcnn.densenet.SumBlock], lambda r: [nn.Conv2d(2, 2, 1)]))
+draws('densenet.chain', lambda Y, blocks: same(tuple(Y.shape), (2, 10)), then=_run((2, 1, 32, 32)), blocks=blocks)
+apply('densenet.chain()', lambda r: d2lcnn.densenet.chain([d2lcnn.densenet.SumBlock(1, 2)] * 2), maps((2, 1, 29, 29), kinds=(torch.float32,)), _logits, 1)
 
 _nets = {}
 
@@ -652,6 +822,44 @@ for _name, _then in (('apply_filter', None), ('draw_filter', None), ('explore_fi
 draws('explore.images.load_image', image=photo, most=whole(1, good=lambda r, g: 20))
 draws('explore.images.finite', X=photo, name=of('X'))
 
+for _name, _then in (('draw_autograd', None), ('explore_autograd', pictured)):
+    draws(f'explore.autograd.{_name}', then=_then, **{n: real(good=2) for n in 'wxy'})
+shape_in = Kind(lambda r, g: r.choice(((3, 1), (1, 4), [3], (1,))), None, (3, None, 'ab', (3, -1), (1.5,), (True, 1), (2, 3, 4), (), (10**9, 1), (40, 40), (0,), torch.ones(2, 2), torch.tensor([3, 1]), {3}, ('3',)))
+
+
+def _fit(a, b, said):
+    try:
+        torch.broadcast_shapes(tuple(map(int, a)), tuple(map(int, b)))
+    except RuntimeError:
+        return None if said else 'no word of shapes that do not fit'
+    return said
+
+
+draws('explore.broadcast.why_no_broadcast', lambda said, a, b: _fit(a, b, said), 2, a=shape_in, b=shape_in)
+for _name, _then in (('draw_broadcast', None), ('explore_broadcast', pictured)):
+    draws(f'explore.broadcast.{_name}', then=_then, a=shape_in, b=shape_in, position=spot)
+_way_down = dict(lr=real(above=0, good=0.1), batch_size=whole(1, 24, good=lambda r, g: r.choice((1, 5, 24))))
+draws('explore.descent.descent_path', lambda a, lr, batch_size, steps=40: None if len(a) == int(steps) + 1 or max(map(abs, a[-1])) > 1e6 else f'{len(a)} points', 2, **_way_down, steps=whole(0))
+for _name, _then in (('draw_descent', None), ('explore_descent', pictured)):
+    draws(f'explore.descent.{_name}', then=_then, **_way_down, step=whole(0, 40))
+_curves = dict(curve=among(*d2lcnn.explore.hinges.CURVES), units=whole(1, 24))
+draws('explore.hinges.hinges', lambda a, curve, units: same([len(a[0]), len(a[1])], [int(units)] * 2), curve=_curves['curve'], units=whole(1))
+for _name, _then in (('draw_hinges', None), ('explore_hinges', pictured), ('hinges_element', None)):
+    draws(f'explore.hinges.{_name}', then=_then, **_curves)
+few = of([0.0, 1.0], torch.ones(2), near=(None, 3, 'ab', [], [1.0], ['a', 'b'], [math.nan, 1.0], torch.ones(2, 2)))
+draws('explore.hinges.line_of', lambda Y, places, weights, bias, x: like(Y, sum(float(w) * F.relu(x - float(k)) for k, w in zip(places, weights)) + float(bias)), 2, places=few, weights=few, bias=real(good=0.5),
+      x=Kind(maps(('N',)).good, lambda v: is_tensor(v) and v.ndim == 1, maps(('N',)).near))
+for _name, _then in (('draw_softmax', None), ('explore_softmax', pictured)):
+    draws(f'explore.softmax.{_name}', then=_then, **{n: real(good=1) for n in 'abc'}, true=whole(0, 2))
+U = d2lcnn.explore.surface
+_surface, _rule = among(*U.SURFACES), among(*U.RULES)
+draws('explore.surface.walk', lambda a, steps, **_: None if len(a) <= int(steps) + 1 else f'{len(a)} points', surface=_surface, rule=_rule, lr=real(above=0, good=0.1), steps=whole(0, good=lambda r, g: 3), start=of((1.0, 2.0), near=(3, None, (1,), 'ab', (math.nan, 1), (1e300, 1))))
+draws('explore.surface.plot_paths', surface=_surface, paths=of({'a': [(1.0, 2.0), (0.5, 1.0)], 'b': torch.ones(3, 2)}, {}, near=(None, 3, [], 'ab', {'a': 3}, {'a': []}, {'a': [3]}, {'a': [(1, 2, 3)]}, {'a': [(math.nan, 1.0)]}, {'a': torch.ones(2, 3)}, {'a': torch.ones(2, 2).cfloat()}, {'a': ['ab']}, {3: np.ones((2, 2))}, {'a': torch.ones(2, 2).to('meta')})), ax=axes)
+_two_rules = dict(surface=_surface, first=_rule, lr_first=real(above=0, good=0.1), second=among(*U.RULES, U.NO_RULE), lr_second=real(above=0, good=0.1), steps=whole(0, 200, good=lambda r, g: 5))
+draws('explore.surface.draw_surface', None, 2, **_two_rules, x=optional(real()), y=optional(real()))
+draws('explore.surface.explore_surface', then=pictured, **_two_rules)
+draws('explore.surface.surface_element', **_two_rules)
+
 # ------------------------------------------------------------------ kit: exercises, results, records
 
 id_ = of('01.1', '5.2', near=('99.1', '1', 3, None, 1.1, '', 'x.y', b'01.1', '01.99'))
@@ -672,6 +880,12 @@ draws('evidence.words', score=of('test_acc', near=(3, None)))
 row_ = of([dict(variant='a', values=[0.5, 0.6], failed=0, mean=(0.55, 0.1), difference=None, lr=0.1, macs=3, parameters=3)], near=([], None, 3, [3], [{}]))
 draws('evidence.as_text', rows=row_, score=of('test_acc', near=(3, None)))
 draws('evidence.plot_runs', rows=row_, score=of('test_acc', near=(3, None)), yours=of(None, ('a', 0.5, 'yours'), near=(3, ('x', 1, 'y'), ('a', 'b'))), ax=axes)
+two_runs = of({'a': {0: {'test_acc': 0.5, 'loss': [1.0, 0.5]}}, 'b': {0: {'test_acc': 0.6, 'loss': []}}}, near=({}, None, 3, [], 'ab', {'a': 3}, {'a': {0: {}}, 'b': {0: {}}}, {'a': {0: {'test_acc': 0.5, 'loss': [1.0]}}}, {'a': {}, 'b': {}},
+              {'a': {0: {'test_acc': 'x', 'loss': 'x'}}, 'b': {0: {'test_acc': 'y', 'loss': [None]}}}, {'a': {0: {'test_acc': None, 'loss': None}}, 'b': {1: {'test_acc': 0.5, 'loss': [0.5]}}}, {0: {0: {'test_acc': 0.1, 'loss': [1.0]}}, None: {0: {'test_acc': 0.2, 'loss': [2.0]}}}))
+draws('evidence.value_of', lambda a, run, score: same(a, run[score][-1] if isinstance(run[score], list) else run[score]), run=of({'test_acc': 0.5, 'loss': [1.0, 0.5]}, near=({}, None, 3, [], 'loss', {'loss': 'x', 'test_acc': [[1]]}, {'loss': {}, 'test_acc': True})),
+      score=of('test_acc', 'loss', near=('x', 3, None, [])))
+draws('evidence.difference', runs=two_runs, score=of('test_acc', 'loss', near=('x', 3, None, [])))
+draws('evidence.plot_curves', None, 2, runs=two_runs, curve=of('loss', near=('test_acc', 'x', 3, None, [])), ax=axes)
 draws('runs.spread', lambda a, values: close(torch.tensor(float(a[0])), torch.tensor(float(statistics.mean(map(float, values))))), values=values)
 draws('runs.load_runs', folder=of('nowhere', near=(3, [], 'x\x00')), name=of(None, 'lenet', near=('x', 3)), recipe=of(None, near=('x', 3)), reduced=flag())
 draws('runs.read_run', path=Kind(lambda r, g: 'not there', lambda v: False, (3, None, '.', b'x')))
@@ -725,24 +939,12 @@ grids = [(torch.randn(4, 1, 8, 8), torch.arange(4)) for _ in range(2)]
 loader = Kind(lambda r, g: list(grids), None, batches.near)
 draws('compat.data.load_data_fashion_mnist', batch_size=Kind(lambda r, g: 0, lambda v: is_whole(v, 1), (0, -1, None, 'x', 1.5, True)), resize=of(None, 8, (8, 8), near=((8, 9), 0, 'x', (), 1.5)))
 draws('compat.data.get_fashion_mnist_labels', labels=Kind(lambda r, g: torch.tensor([0, 9]), None, ([10], [-1], 3, 'ab', None, torch.ones(2, 2), [1.5], torch.tensor(3))))
-draws('compat.data.load_array', then=lambda r, a, g: len(list(a)), data_arrays=of((torch.ones(4, 2), torch.ones(4)), near=(None, 3, [], (torch.ones(4), torch.ones(3)), ('a', 'b'), torch.ones(4, 2))), batch_size=whole(1), is_train=flag())
 draws('compat.data.DataIter', then=lambda r, a, g: len(list(a)), batches=made(lambda: digits().train, None, 3, []))
 draws('compat.layers.init_cnn', module=made(lambda: nn.Linear(2, 3), nn.ReLU(), _small_net(), fits=None))
 draws('compat.layers.Residual', then=None, channels=whole(1, good=lambda r, g: 4), use_1x1conv=flag(), strides=optional(whole(1, good=lambda r, g: 1)))
 draws('compat.layers.ResNeXtBlock', num_channels=whole(1, good=lambda r, g: 8), groups=whole(1, good=lambda r, g: 2), bot_mul=real(above=0, good=1.0), use_1x1conv=flag(), strides=whole(1))
 draws('compat.layers.resnet18', num_classes=classes, in_channels=channels, output=optional(classes))
 draws('compat.scratch.Accumulator', n=whole(0))
-draws('compat.scratch.synthetic_data', w=of(torch.tensor([1.0, 2.0]), near=(None, 3, [1, 2], torch.ones(2, 2), torch.ones(0))), b=real(good=1.0), num_examples=whole(0))
-draws('compat.scratch.linreg', X=Kind(maps((4, 2), kinds=(torch.float32,)).good, lambda v: isinstance(v, torch.Tensor), maps((4, 2)).near), w=of(torch.ones(2, 1), near=(None, torch.ones(3, 1), [1, 2])), b=real(good=1.0))
-draws('compat.scratch.squared_loss', y_hat=Kind(maps((4, 1), kinds=(torch.float32,)).good, lambda v: isinstance(v, torch.Tensor), maps((4, 1)).near), y=of(torch.ones(4), near=(None, torch.ones(3), [1])))
-draws('compat.scratch.sgd', params=made(lambda: [_with_gradient()], None, 3, [torch.ones(2)], [nn.Parameter(torch.ones(2))]), lr=real(above=0, good=0.1), batch_size=whole(1))
-
-
-def _with_gradient():
-    p = nn.Parameter(torch.ones(2))
-    p.sum().backward()
-    return p
-
 
 curve = Kind(lambda r, g: [1.0, 2.0, 3.0], None, (None, 3, 'abc', [], [[1, 2], [3, 4]], torch.ones(3), torch.ones(2, 2, 2), ['a', 'b'], [None]))
 draws('compat.plots.set_figsize', figsize=of((3, 2), near=(3, None, (0, 0), (-1, 2), 'ab', (1, 2, 3), (math.nan, 1), (10**9, 2))))
@@ -795,7 +997,8 @@ _BASE = 'a class to write one\'s own from; it takes nothing, or keeps what it is
 
 EXCEPT = {  # a module or a name: why it is not drawn
     **dict.fromkeys(('behavior', 'board', 'checkpoint', 'explore.base', 'explore.blocks', 'fresh', 'moves', 'probes', 'progress', 'queue',
-                     'reach', 'receptive', 'run', 'trace', 'checks', 'inputs', 'doctor', 'history', 'trust'), _INSIDE),
+                     'reach', 'receptive', 'run', 'trace', 'checks', 'inputs', 'doctor', 'history', 'trust', 'explore.plane'), _INSIDE),
+    'mirror': 'speaks with servers; tests/test_data.py draws what they answer',
     **dict.fromkeys(('calls', 'clues', 'diagnose', 'wording', 'exercises'), _ANSWERS),
     **dict.fromkeys(('bench', 'book', 'peaks', 'usual'), _MINUTES),
     **{f'cli.{n}': 'a command: drawn by its words, as cli.main' for n in (
@@ -803,16 +1006,16 @@ EXCEPT = {  # a module or a name: why it is not drawn
     **{f'compat.tensors.{n}': _TORCH for n in 'reshape to astype transpose expand_dims swapaxes repeat reduce_sum reduce_mean argmax size numpy'.split()},
     **dict.fromkeys(('compat.tensors.cpu', 'compat.tensors.num_gpus', 'compat.tensors.try_all_gpus', 'compat.data.get_dataloader_workers', 'compat.plots.use_svg_display',
                      'compat.scratch.Timer', 'googlenet.pool', 'places.cores', 'places.process_env', 'train.budget_name', 'callbacks.LastWhole', 'callbacks.Progress',
-                     'train.Test', 'engine.processes', 'compat.layers.GlobalAvgPool2d', 'page.write_page_nets'), 'takes no argument that a reader chooses'),
+                     'train.Test', 'engine.processes', 'layers.Centered', 'files.own_name', 'files.scratch', 'compat.layers.GlobalAvgPool2d', 'page.write_page_nets'), 'takes no argument that a reader chooses'),
     **dict.fromkeys(('answers.Exercise', 'callbacks.Callback', 'compat.modules.HyperParameters', 'compat.modules.Module', 'compat.modules.Classifier', 'compat.trainer.DataModule',
                      'compat.modules.add_to_class', 'compat.layers.FlattenLayer'), _BASE),
     **dict.fromkeys(('speed.Cost', 'train.Scores', 'summary.Row', 'summary.Summary', 'zoo.Network', 'draw.Drawing', 'download.DataUnavailable', 'runs.Lazy',
-                     'experiment.Variant', 'experiment.Settings', 'experiment.OutOfTime', 'explore.receptive_field.Layer'), _RECORD),
+                     'experiment.Variant', 'experiment.Settings', 'experiment.OutOfTime', 'explore.receptive_field.Layer', 'explore.surface.Surface'), _RECORD),
     **{f'experiment.{n}': 'a step of recording an experiment, called with an Experiment, which is drawn' for n in (
         'Deadline train_variant facts fixed_images Double behavior same_behavior runs_of variant_behavior tuned next_rate best_rate missing record_one keep record_experiment '
-        'counted circumstances run_variant').split()},
+        'counted circumstances run_variant on_file part_of').split()},
     **dict.fromkeys(('runs.is_stale', 'runs.run_file', 'runs.scoreboard', 'runs.table', 'runs.plot_beside', 'explore.images.data_url', 'explore.images.image_block',
-                     'show.color_scale', 'engine.summed', 'engine.Recorded', 'train.diverged', 'train.rng_kept', 'train.new_history', 'compat.scratch.Benchmark', 'compat.plots.set_axes',
+                     'show.color_scale', 'files.sweep', 'files.named', 'files.write_text', 'files.read_json', 'places.chapter_number', 'places.home_of', 'engine.summed', 'engine.Recorded', 'train.diverged', 'train.rng_kept', 'train.new_history', 'compat.scratch.Benchmark', 'compat.plots.set_axes',
                      'compat.trainer.FashionMNIST', 'compat.modules.ProgressBoard', 'compat.training.evaluate_accuracy_gpu', 'batch.a_loss', 'batch.batches_for', 'batch.told',
                      'callbacks.a_callback', 'callbacks.callback_list', 'engine.an_optimizer', 'evidence.one_axes', 'show.color_map', 'show.headline'), _INSIDE),
     'markup': 'takes any value; tests/test_markup.py gives it hostile names',

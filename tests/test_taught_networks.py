@@ -295,8 +295,8 @@ def test_networks_are_plain_and_can_be_copied(make):
     (lambda: alexnet.augment(torch.ones(2, 1, 28, 28, dtype=torch.uint8)), TypeError, '/ 255'),
     (lambda: alexnet.random_crop(torch.rand(2, 1, 8, 8), -1), ValueError, 'by=-1 .* 0 on'),
     (lambda: alexnet.random_colour(torch.rand(2, 1, 8, 8), torch.rand(3, 3)), ValueError, '1 channels'),
-    (lambda: compare.mcnemar(torch.ones(0), torch.ones(0), torch.ones(0)), ValueError, '0 images'),
-    (lambda: compare.shared_errors(torch.ones(3), torch.ones(3), torch.ones(1)), ValueError, '3, 3 and 1'),
+    (lambda: compare.mcnemar(*[torch.ones(0).long()] * 3), ValueError, '0 images'),
+    (lambda: compare.shared_errors(*(torch.ones(n).long() for n in (3, 3, 1))), ValueError, '3, 3 and 1'),
 ])
 def test_other_wrong_arguments(wrong, error, words):
     with pytest.raises(error, match=words):

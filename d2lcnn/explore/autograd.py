@@ -11,6 +11,7 @@ import html
 from . import base, blocks
 from .base import Explorer
 from .blocks import Block, factor, num
+from ..guard import number
 
 # %% ../../nbs/kit/explore/autograd.ipynb #d2f70048
 _WIDE, _HIGH = 104, 50  # of a box
@@ -67,6 +68,7 @@ def draw_autograd(
     y=5,  # what should come out
 ):  # SVG
     "The graph of L = (w·x − y)², its numbers, and the slope of L at each of them."
+    w, x, y = (number(v, n, -1000, 1000) for v, n in ((w, 'w'), (x, 'x'), (y, 'y')))
     values, back = _slopes(w, x, y)
     body = ''.join(_arrow(*arrow) for arrow in _ARROWS)
     body += ''.join(_box(name, values[name], back[name]) for name in _PLACES)

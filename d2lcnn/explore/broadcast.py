@@ -12,9 +12,25 @@ import torch
 
 from . import base, blocks
 from .base import Explorer
+from ..guard import _shown, wholes
 
 # %% ../../nbs/kit/explore/broadcast.ipynb #442252df
 SHAPES = [(3, 4), (3, 1), (1, 4), (4,), (3,), (1,)]
+
+
+def _shape(value, name):
+    "A shape as a tuple of whole numbers."
+    if not isinstance(value, (tuple, list)) and getattr(value, 'ndim', None) != 1:
+        raise TypeError(f'{name}={_shown(value)} must be a shape, such as (3, 1)')
+    return wholes(value, name, 0, 'it is a shape, such as (3, 1)')
+
+
+def _small(value, name):
+    "A shape that can be drawn."
+    shape = _shape(value, name)
+    if not 1 <= len(shape) <= 2 or not all(1 <= n <= 12 for n in shape):
+        raise ValueError(f'{name}={_shown(value)} must be one or two sizes from 1 to 12')
+    return shape
 
 
 def why_no_broadcast(
@@ -22,6 +38,7 @@ def why_no_broadcast(
     b,  # another
 ):  # None, or a sentence that says which axes do not fit
     "Explain two shapes that cannot be broadcast."
+    a, b = _shape(a, 'a'), _shape(b, 'b')
     for k, (m, n) in enumerate(zip(reversed(a), reversed(b)), 1):
         if m != n and 1 not in (m, n):
             return (
@@ -58,7 +75,7 @@ def draw_broadcast(
     position=0,  # which number of the result, counted row by row
 ):  # SVG
     "A + B with both at the size of the result: own cells filled, repeated ones dashed."
-    a, b = tuple(a), tuple(b)
+    a, b = _small(a, 'a'), _small(b, 'b')
     if trouble := why_no_broadcast(a, b):
         return blocks.svg(blocks.roomy(blocks.problem(trouble, 70), h=220), trouble)
     A, B = _values(a, 1), _values(b, 10)
@@ -91,7 +108,7 @@ def explore_broadcast(
     position=0,  # the number of the result
 ):
     "Choose two shapes and step through the numbers that meet."
-    start = dict(a=tuple(a), b=tuple(b), position=position)
+    start = dict(a=_small(a, 'a'), b=_small(b, 'b'), position=position)
 
     def make(w):
         shapes = [(str(s), s) for s in SHAPES]

@@ -47,13 +47,19 @@ def _best():
     return torch.linalg.lstsq(X, y[:, None]).solution[:, 0], X.T @ X / len(x)
 
 
-@lru_cache(64)
 def descent_path(
     lr,
     batch_size,  # points a step, at most 24
     steps=_STEPS,
 ):  # list of (w, b), from the start on; it ends early where the numbers explode
     "Stochastic gradient descent on the points; the order of the points is the same for every rate."
+    lr = number(lr, 'lr', above=0, high=1000)
+    batch_size = whole(batch_size, 'batch_size', 1, _POINTS)
+    return list(_path(lr, batch_size, whole(steps, 'steps', 0, 10_000)))
+
+
+@lru_cache(64)
+def _path(lr, batch_size, steps):
     x, y = _data()
     g = torch.Generator().manual_seed(1)
     w, b = _START
@@ -148,7 +154,7 @@ def draw_descent(
     step=5,  # how many steps were taken
 ):  # SVG
     "The line after some steps of gradient descent, and its way down the bowl of the loss."
-    lr = number(lr, 'lr', above=0)
+    lr = number(lr, 'lr', above=0, high=1000)
     batch_size = whole(batch_size, 'batch_size', 1, _POINTS)
     path = descent_path(lr, batch_size)[: whole(step, 'step', 0, _STEPS) + 1]
     w, b = path[-1]

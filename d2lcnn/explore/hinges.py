@@ -14,7 +14,8 @@ from . import base, blocks
 from .base import Explorer
 from .blocks import num
 from .plane import Plane
-from ..guard import one_of, whole
+from ..checks import numbers
+from ..guard import floats, number, one_of, tensor, whole
 
 # %% ../../nbs/kit/explore/hinges.ipynb #b627bd53
 LOW, HIGH, MOST, GRID = -3.0, 3.0, 24, 241
@@ -40,7 +41,8 @@ def hinges(
     units,  # hidden units
 ):  # places of the bends, weights of the second layer, its bias
     "The network whose line meets the curve at every bend."
-    f, n = CURVES[curve], units
+    f = CURVES[one_of(curve, 'curve', tuple(CURVES))]
+    n = whole(units, 'units', 1, 1000)
     ends = [LOW + (HIGH - LOW) * i / n for i in range(n + 1)]
     slopes = [(f(b) - f(a)) * n / (HIGH - LOW) for a, b in zip(ends, ends[1:])]
     weights = [b - a for a, b in zip([0.0, *slopes], slopes)]
@@ -51,6 +53,10 @@ def line_of(places, weights, bias, x):
     "What the network gives for the numbers `x` (n)."
     from d2lcnn.mlp import relu
 
+    places, weights = numbers(places, 'places', {}), numbers(weights, 'weights', {})
+    if len(places) != len(weights):
+        raise ValueError(f'{len(places)} places, {len(weights)} weights; give one for each bend')
+    bias, x = number(bias, 'bias'), floats(tensor(x, 'x', '(n)'), 'x')
     hidden = relu(x[:, None] - torch.tensor(places, dtype=x.dtype))
     return hidden @ torch.tensor(weights, dtype=x.dtype) + bias
 

@@ -11,7 +11,7 @@ import math
 from . import base, blocks
 from .base import Explorer
 from .blocks import Block, num
-from ..guard import whole
+from ..guard import number, whole
 
 # %% ../../nbs/kit/explore/softmax.ipynb #597686d2
 CLASSES = ('shirt', 'sneaker', 'bag')
@@ -56,7 +56,8 @@ def draw_softmax(
     true=0,  # the number of the true class
 ):  # SVG
     "Scores, their exponentials, the probabilities, and the loss."
-    scores, true = (a, b, c), whole(true, 'true', 0, 2)
+    scores = [number(v, n, -100, 100) for v, n in ((a, 'a'), (b, 'b'), (c, 'c'))]
+    true = whole(true, 'true', 0, 2)
     highest = max(scores)
     powers = [math.exp(z - highest) for z in scores]
     shares = [e / sum(powers) for e in powers]

@@ -14,7 +14,9 @@ from . import base, blocks
 from .base import Explorer
 from .blocks import num
 from .plane import Plane, contours, finite
-from ..guard import number, one_of, whole
+from ..checks import mapping, maybe
+from ..evidence import one_axes
+from ..guard import _shown, number, one_of, tensor, whole
 
 # %% ../../nbs/kit/explore/surface.ipynb #28716324
 Surface = namedtuple('Surface', 'height x y start levels')
@@ -59,7 +61,9 @@ def walk(
     "The path of a rule on a surface."
     from d2lcnn import optimizers
 
-    height = SURFACES[surface].height
+    height = SURFACES[one_of(surface, 'surface', tuple(SURFACES))].height
+    one_of(rule, 'rule', RULES)
+    whole(steps, 'steps', 0, 10_000)
     path = optimizers.descend(getattr(optimizers, rule), height, start, lr, steps)
     return finite(path.tolist())
 
@@ -74,6 +78,25 @@ def _where(surface, rule, lr, steps, path):
     return f'{said}: height {height} at ({num(x)}, {num(y)}) after {blocks.plural(steps, "step")}'
 
 
+def _points(path, name, given):
+    "A check: points (x, y), as far as they are numbers of common size."
+    if hasattr(path, 'detach'):
+        path = tensor(path, name, '(n, 2)')
+    if getattr(path, 'is_meta', False) or getattr(path, 'ndim', 2) != 2:
+        raise ValueError(f'{name} holds no points to read; give numbers (n, 2)')
+    path = path.tolist() if hasattr(path, 'tolist') else path
+    if not isinstance(path, (list, tuple)) or any(not _pair(p) for p in path):
+        raise TypeError(f'{name}={_shown(path)} must be points (x, y), such as [(2.0, 1.0)]')
+    if not (points := finite(path)):
+        raise ValueError(f'{name} has no point to begin with; the first must be finite numbers')
+    return points
+
+
+def _pair(p):
+    known = isinstance(p, (list, tuple)) and len(p) == 2
+    return known and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in p)
+
+
 def plot_paths(
     surface,  # a name of SURFACES
     paths,  # {label: points (n, 2)}
@@ -83,6 +106,8 @@ def plot_paths(
     import torch
 
     one_of(surface, 'surface', tuple(SURFACES))
+    paths = mapping(_points, "{'adam': [(2.0, 1.0), (1.8, 0.9)]}")(paths, 'paths', {})
+    maybe(one_axes)(ax, 'ax', {})
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -91,8 +116,7 @@ def plot_paths(
     x, y = (torch.linspace(*side, 121) for side in (s.x, s.y))
     X, Y = torch.meshgrid(x, y, indexing='xy')
     ax.contour(X, Y, s.height(X, Y), levels=list(s.levels), colors='0.6', linewidths=0.8)
-    for i, (label, path) in enumerate(paths.items()):
-        points = finite(path.tolist() if hasattr(path, 'tolist') else path)
+    for i, (label, points) in enumerate(paths.items()):
         ax.plot(*zip(*points), '.-', color=f'C{i}', ms=4, lw=1.2, label=label)
         ax.plot(*points[0], 'ko', ms=5)
     ax.set(xlim=s.x, ylim=s.y, xlabel='x', ylabel='y')
@@ -115,13 +139,15 @@ def draw_surface(
     one_of(first, 'first', RULES)
     one_of(second, 'second', (*RULES, NO_RULE))
     s, steps = SURFACES[surface], whole(steps, 'steps', 0, MOST)
-    start = tuple(a if b is None else number(b, n) for a, b, n in zip(s.start, (x, y), 'xy'))
+    given = zip(s.start, (x, y), 'xy')
+    start = tuple(a if b is None else number(b, n, -1000, 1000) for a, b, n in given)
     plane = Plane(s.x, s.y, 500, 300)
     drawn, said = contours(s.height, plane, s.levels), []
     for rule, lr, cls in ((first, lr_first, 'ker'), (second, lr_second, 'win')):
+        lr = number(lr, 'lr_first' if cls == 'ker' else 'lr_second', above=0, high=1000)
         if rule == NO_RULE:
             continue
-        path = walk(surface, rule, number(lr, 'lr', above=0), steps, start)
+        path = walk(surface, rule, lr, steps, start)
         drawn += plane.line(path, cls) + plane.dots(path, cls, 2.5)
         said.append((_where(surface, rule, lr, steps, path), cls))
     drawn += plane.dots([start], 'out', 6)
