@@ -273,6 +273,8 @@ ABLATIONS = (  # chapter, what was changed, the cell that printed it
     ('07_vgg', 'the start, by depth', '3110bfe0'),
     ('10_batch_norm', 'images that share their statistics', '38319ba1'),
     ('10_batch_norm', 'normalization and dropout', '2737b348'),
+    ('11_resnet', 'skip connections, by depth', '6ff9bd22'),
+    ('11_resnet', 'the initialization of a plain network', 'd368c201'),
 )
 
 # %% ../nbs/13_compare.ipynb #80f424b9
