@@ -30,7 +30,7 @@ def _weights(w, name, given):
     if w.dtype != torch.float32:
         raise TypeError(f'{name} is {w.dtype} and the points are float32; use {name}.float()')
     if w.device.type != 'cpu':
-        raise ValueError(f'{name} is on {w.device}; the points are made on the CPU, use {name}.cpu()')
+        raise ValueError(f'{name} is on {w.device}; the points are on the CPU, use {name}.cpu()')
     return w
 
 
@@ -214,7 +214,9 @@ def _all_as_long(arrays, name, given):
     if isinstance(arrays, torch.Tensor):
         raise TypeError(f'{name} is one tensor; give several that go together, such as (X, y)')
     way = 'tensors that go together, such as (X, y)'
-    arrays = tuple(listed(lambda value, *_: value, 1, way)(arrays, name, given))
+    arrays = tuple(listed(lambda value, *_: value, 0, way)(arrays, name, given))
+    if not arrays:
+        raise ValueError(f'{name} is empty; give {way}')
     first = f'{name}[0]'
     _some_rows(arrays[0], first, given)
     for i, t in enumerate(arrays[1:], 1):

@@ -177,7 +177,7 @@ def _parameters(value, name, given):
     if isinstance(value, torch.nn.Module):
         raise TypeError(f'{name} is a {type(value).__name__}; pass its .parameters()')
     if not hasattr(value, '__next__'):
-        value = listed(lambda v, *_: v, 1, 'such as net.parameters()')(value, name, given)
+        value = listed(lambda v, *_: v, 0, 'such as net.parameters()')(value, name, given)
     value = list(value)
     wrong = [type(p).__name__ for p in value if not isinstance(p, torch.Tensor)]
     if wrong or not value:
