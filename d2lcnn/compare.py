@@ -319,7 +319,8 @@ def quoted_rows(
         mean, half = interval(values)
         half = half if len(values) > 2 else math.nan
         variant = ' '.join(name.split()).strip(' ,:')
-        rows.append(dict(variant=variant, values=values, mean=(mean, half)))
+        row = dict(variant=variant, values=values, mean=(mean, half))
+        rows.append(row | dict(difference=None, failed=0))
     return rows
 
 # %% ../nbs/13_compare.ipynb #fd3cd3ed
