@@ -184,17 +184,20 @@ class EarlyStopping(Callback):
             run.net.load_state_dict(self._best)
 
 # %% ../nbs/kit/callbacks.ipynb #e040a573
+def _checkpoint_path(path):
+    try:
+        return writable(file_path(path, 'path', {}), 'checkpoint')
+    except FileNotFoundError as e:
+        raise ValueError(f'path={path!r}: its folder cannot be made ({e})') from None
+
+
 class Checkpoint(Callback):
     "Writes the run to a file after each epoch, goes on from it; `NotSaved` when it cannot."
 
     order = 80
 
     def __init__(self, path, anew=False):  # anew: begin again where a file does not fit
-        try:
-            self._path = writable(file_path(path, 'path', {}), 'checkpoint')
-        except FileNotFoundError as e:
-            raise ValueError(f'path={path!r}: its folder cannot be made ({e})') from None
-        self._anew = anew
+        self._path, self._anew = _checkpoint_path(path), anew
 
     def start(self, run):
         self._run = checkpoint.checked(run)

@@ -151,7 +151,8 @@ def _axes_way(X):
 
 
 def _type(X, weights):
-    if torch.is_autocast_enabled(X.device.type) and X.is_floating_point():
+    mixed = not X.is_meta and torch.is_autocast_enabled(X.device.type)
+    if mixed and X.is_floating_point():
         return
     if X.dtype != weights.dtype:
         kind = str(weights.dtype).removeprefix('torch.')

@@ -349,7 +349,7 @@ def test_picture_stays_where_scripts_do_not_run(chromium, page_file):
     page = context.new_page()
     page.goto(page_file.as_uri())
     images = page.locator('img')
-    assert images.count() == 8 and all(images.nth(i).bounding_box()['width'] > 300 for i in range(8))  # one an element
+    assert images.count() == 10 and all(images.nth(i).bounding_box()['width'] > 300 for i in range(10))  # one an element
     assert 'Y[0, 0] = 0·0 + 1·1 + 3·2 + 4·3 = 19' in images.first.get_attribute('alt')
     context.close()
 

@@ -614,6 +614,8 @@ def test_where_nobody_can_move_a_control_nothing_is_to_be_installed(shown, monke
 PUBLIC = """
 why_no_broadcast draw_broadcast explore_broadcast draw_autograd explore_autograd
 descent_path draw_descent explore_descent
+RULES SURFACES plot_paths draw_surface explore_surface surface_element
+draw_hinges explore_hinges hinges_element
 draw_softmax explore_softmax
 Layer KERNELS Explorer draw_corr2d explore_corr2d why_impossible draw_padding_stride
 explore_padding_stride draw_channels explore_channels why_no_pooling draw_pooling explore_pooling
@@ -658,7 +660,7 @@ def test_whole_numbers_may_be_numpys():
         (lambda: ex.draw_padding_stride(kernel=2.5), 'kernel=2.5 must be a whole number'),
         (lambda: ex.draw_padding_stride(stride=True), 'stride=True must be a whole number'),
         (lambda: ex.draw_pooling([[1.0]], window='2'), "window='2' must be a whole number"),
-        (lambda: ex.draw_pooling([[1.0]], stride=0), 'stride=0 must be a whole number from 1 on'),
+        (lambda: ex.draw_pooling([[1.0]], stride=0), 'stride=0 must be a whole number from 1 (?:on|to)'),
         (lambda: ex.channels_element(channels=5), 'channels=5 must be .* from 1 to 4; X has 4'),
         (lambda: ex.channels_element(output=3), 'output=3 must be .* from 0 to 2; K has 3 output'),
         (lambda: ex.draw_receptive_field('conv3', 1.5), 'upto=1.5 must be a whole number'),

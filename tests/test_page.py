@@ -50,7 +50,7 @@ def test_folding_changes_nothing():
 def test_refuses_what_the_page_cannot_run():
     with pytest.raises(ValueError, match='Dropout cannot run in the page'):
         P._layer(nn.Dropout())
-    with pytest.raises(ValueError, match="'lenet5' or 'lenet'"):
+    with pytest.raises(ValueError, match="'lenet5', 'lenet'"):
         P.lenet_page('alexnet')
     with pytest.raises(ValueError, match="'alexnet'"):
         P.page_weights('alexnet')

@@ -137,7 +137,7 @@ def test_options_still_learn(data):
 @pytest.mark.parametrize('kwargs, error, words', [
     (dict(epochs=2.5), TypeError, 'epochs=2.5 must be a whole number'),
     (dict(epochs=True), TypeError, 'epochs=True'),
-    (dict(epochs=-1), ValueError, 'epochs=-1 must be a whole number from 0 on'),
+    (dict(epochs=-1), ValueError, 'epochs=-1 must be a whole number from 0 to'),
     (dict(lr=0), ValueError, 'lr=0 must be above 0'),
     (dict(lr=-.1), ValueError, 'lr=-0.1'),
     (dict(lr=math.nan), ValueError, 'lr=nan must be above 0'),

@@ -127,8 +127,10 @@ def get_fashion_mnist_labels(labels):
         if labels.ndim != 1 or labels.is_meta or labels.layout != torch.strided:
             raise ValueError(f'labels has shape {tuple(labels.shape)}; give one number per image')
         labels = labels.tolist()
-    if not isinstance(labels, (list, tuple)):
-        raise TypeError(f'labels={labels!r:.60} must be class numbers, such as y[:6]')
+    if not isinstance(labels, (list, tuple)):  # NumPy's, too
+        if getattr(labels, 'ndim', 0) != 1:
+            raise TypeError(f'labels={labels!r:.60} must be class numbers, such as y[:6]')
+        labels = labels.tolist()
     return [_LABELS[_whole(i, 'a label', 0, 9)] for i in labels]
 
 

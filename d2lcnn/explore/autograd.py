@@ -6,7 +6,7 @@
 __all__ = ['draw_autograd', 'explore_autograd']
 
 # %% ../../nbs/kit/explore/autograd.ipynb #613d9b31
-import html
+from ..markup import escaped
 
 from . import base, blocks
 from .base import Explorer
@@ -53,7 +53,7 @@ def _box(name, value, slope):
     x, y = _PLACES[name]
     kind = dict(w='ker', L='out').get(name, 'cell')
     middle = x + _WIDE / 2
-    said = 'slope 1' if name == 'L' else f'slope {html.escape(num(slope))}'
+    said = 'slope 1' if name == 'L' else f'slope {escaped(num(slope))}'
     return (
         f'<rect class="{kind}" x="{x}" y="{y}" width="{_WIDE}" height="{_HIGH}" rx="6"/>'
         f'<text class="m b" x="{middle}" y="{y + _HIGH / 2}" font-size="17">'
