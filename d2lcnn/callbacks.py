@@ -69,7 +69,7 @@ def a_callback(value, name, given):
     "A check: a callback that is made already."
     if isinstance(value, type) and issubclass(value, Callback):
         raise TypeError(f'{name} is the class {value.__name__}; make one: {value.__name__}(…)')
-    if not isinstance(value, Callback):
+    if not any(c.__name__ == 'Callback' for c in type(value).__mro__):
         raise TypeError(
             f'{name}={_shown(value)} is no callback; write a class of d2lcnn.callbacks.Callback'
         )

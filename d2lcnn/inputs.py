@@ -139,7 +139,7 @@ def images_for(net, X):
     if 0 in X.shape[1:]:
         raise ValueError(f'X is empty, shape {tuple(X.shape)}; every size must be at least 1')
     conv = next((m for m in net.modules() if isinstance(m, nn.Conv2d)), None)
-    if conv is not None and X.shape[1] != conv.in_channels:
+    if conv is not None and X.shape[1] != conv.in_channels > 0:
         _channels(X, conv.in_channels)
     walk(net, X.shape[1:])
 

@@ -38,7 +38,7 @@ def try_gpu(
     i=0,  # its number
 ):
     "`gpu(i)` if it is there, else the CPU"
-    return gpu(i) if num_gpus() > _whole(i, 'i', 0, 127) else cpu()
+    return gpu(i) if num_gpus() > _whole(i, 'i', 0) else cpu()
 
 
 def try_all_gpus():
