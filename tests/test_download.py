@@ -88,6 +88,7 @@ def one(put, kind, root):
     return kind, seconds + more
 
 
+@pytest.mark.slow
 def test_whatever_a_server_does_it_ends_and_the_next_one_is_asked(put, tmp_path):
     "Every behavior, alone and before a good mirror."
     assert len(BEHAVIORS) >= 40, len(BEHAVIORS)
