@@ -95,15 +95,14 @@ def difference(
     score='test_acc',
 ) -> str:
     "A line: every difference, their mean and its interval."
-    other, row = summed_up(runs, score)
-    said = f'{row["variant"]} − {other["variant"]}:'
-    if not row['difference']:
-        return f'{said} not recorded yet'
-    seeds = [s for s in runs[row['variant']] if s in runs[other['variant']]]
-    pairs = [[value_of(runs[v][s], score) for v in runs] for s in seeds]
-    each = ' '.join(f'{b - a:+.3f}' for a, b in pairs if None not in (a, b))
-    mean, half = row['difference']
-    return f'{said} {each}; mean {mean:+.4f} ({mean - half:+.4f} … {mean + half:+.4f})'
+    (other, first), (one, second) = runs.items()
+    pairs = [[value_of(r[s], score) for r in (first, second)] for s in second if s in first]
+    gaps = [b - a for a, b in pairs if None not in (a, b)]
+    if not gaps:
+        return f'{one} − {other}: not recorded yet'
+    mean, half = interval(gaps)
+    each = ' '.join(f'{gap:+.3f}' for gap in gaps)
+    return f'{one} − {other}: {each}; mean {mean:+.4f} ({mean - half:+.4f} … {mean + half:+.4f})'
 
 # %% ../nbs/kit/evidence.ipynb #670de721
 def plot_runs(

@@ -86,8 +86,10 @@ class Experiment:
             raise TypeError(f"{self.name}: variants must be a dictionary {{'name': Variant(…)}}")
         if not isinstance(self.rates, (tuple, list)):
             raise TypeError(f'{self.name}: rates={_shown(self.rates)} must be a tuple of numbers')
-        [number(rate, f'{self.name}: a learning rate', above=0) for rate in self.rates]
-        [whole(getattr(self, k), k, 1) for k in ('seeds', 'tuning_epochs')]
+        for rate in self.rates:
+            number(rate, f'{self.name}: a learning rate', above=0)
+        for k in 'seeds', 'tuning_epochs':
+            whole(getattr(self, k), k, 1)
         if any(v.lr is None for v in self.variants.values()) and len(self.rates) < 3:
             raise ValueError(f'{self.name}: {len(self.rates)} learning rates cannot bracket a best')
         if list(self.rates) != sorted(set(self.rates)):
@@ -319,10 +321,9 @@ def missing(
 ):  # (variant, rate, seed), or None
     "The next run to make: first all grids, then seed after seed, so that it can end at any time."
     runs = runs_of(experiment) if runs is None else runs
-    for variant, it in experiment.variants.items():
-        rate = next_rate(experiment, tuned(experiment, variant, runs)) if it.lr is None else None
-        if rate is not None:
-            return variant, rate, TUNING_SEED
+    for variant in experiment.variants:
+        if best_rate(experiment, variant, runs) is None:
+            return variant, next_rate(experiment, tuned(experiment, variant, runs)), TUNING_SEED
     for seed in range(experiment.seeds):
         for variant in experiment.variants:
             rate = best_rate(experiment, variant, runs)
@@ -401,7 +402,7 @@ def counted(experiment) -> dict:  # variant -> {seed: run}
     "The runs that count."
     runs, found = runs_of(experiment), {}
     for variant in experiment.variants:
-        lr = best_rate(experiment, variant, runs) if runs else None
+        lr = best_rate(experiment, variant, runs)
         mine = [r for r in runs if r['variant'] == variant and r['lr'] == lr]
         found[variant] = {r['seed']: r for r in mine if r['seed'] != TUNING_SEED}
     return found
@@ -431,8 +432,7 @@ def run_variant(experiment, variant, seed=0, **how):  # `how`: as `fit`
     epochs, limit = OWN[budget_name()]
     settings, runs = experiment.of(variant), runs_of(experiment)
     settings = replace(settings, epochs=epochs or settings.epochs, limit=limit or settings.limit)
-    lr = best_rate(experiment, variant, runs) if runs else experiment.variants[variant].lr
-    lr = lr or experiment.rates[1]
+    lr = best_rate(experiment, variant, runs) or experiment.rates[1]
     print(f'{variant}: lr {lr:g}, epochs {settings.epochs}, budget {budget_name()}')
     net, history = train_variant(experiment.variants[variant].make, settings, lr, seed, **how)
     history.recipe['variant'] = variant
